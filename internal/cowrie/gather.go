@@ -1,0 +1,269 @@
+package cowrie
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+)
+
+// Gathered is what a stretch of a log says, all of its lines together.
+type Gathered struct {
+	// Text holds the events exactly as they stood in the log, without the
+	// white space around them, each followed by a newline. An event that
+	// spans lines is compacted into one.
+	Text        []byte
+	Events      int
+	First, Last Time // of the events that say
+
+	Sessions    map[string]*Session
+	Sightings   []Sighting
+	Verdicts    []Verdict
+	DeadLetters []DeadLetter
+	Sessionless []Sessionless // events without a session
+
+	Lines, Blank int64 // Lines = Events + len(DeadLetters) + Blank, before duplicates are taken out
+}
+
+// Sessionless is an event that belongs to no session.
+type Sessionless struct {
+	Event  int // its place among the events
+	Digest [16]byte
+}
+
+// DeadLetter is a line that is not an event.
+type DeadLetter struct {
+	Offset int64 // bytes from the beginning of the stretch it stands in
+	Length int64 // bytes
+	Digest string
+	Reason string
+	Line   []byte // nil if it is too long to be kept
+}
+
+// maxDeadLetter is how long a dead letter may be to be kept whole, in bytes.
+// Of a longer one only its place, its length and its digest are kept.
+const maxDeadLetter = 1 << 20
+
+func newDeadLetter(line []byte, offset int64, why error) DeadLetter {
+	sum := sha256.Sum256(line)
+	d := DeadLetter{Offset: offset, Length: int64(len(line)), Digest: hex.EncodeToString(sum[:]), Reason: why.Error()}
+	if len(line) <= maxDeadLetter {
+		d.Line = bytes.Clone(line)
+	}
+	return d
+}
+
+// Lines are records of a log: its lines, or, where events span lines, the
+// stretches that were found to hold one event each.
+type Lines struct {
+	Data []byte
+	// Ends are the ends of the records in Data, nil if newlines are.
+	Ends []int
+}
+
+// next returns the first record, without its newline, and the rest.
+func (l Lines) next(pos, n int) (record []byte, end int) {
+	if l.Ends != nil {
+		return l.Data[pos:l.Ends[n]], l.Ends[n]
+	}
+	if i := bytes.IndexByte(l.Data[pos:], '\n'); i >= 0 {
+		return l.Data[pos : pos+i], pos + i + 1
+	}
+	return l.Data[pos:], len(l.Data)
+}
+
+var byteOrderMark = []byte("\xef\xbb\xbf")
+
+// Gather reads records. sensor names the sensor of events that do not say.
+// skip, if not nil, is asked of every event and leaves out those that are
+// known already; Lines counts them all the same.
+func Gather(lines Lines, sensor string, skip func(session string, text []byte) bool) *Gathered {
+	g := &Gathered{First: NoTime, Last: NoTime, Sessions: map[string]*Session{}}
+	r := newReader()
+	for pos, n := 0, 0; pos < len(lines.Data); n++ {
+		at := pos
+		var line []byte
+		line, pos = lines.next(pos, n)
+		g.Lines++
+		trimmed := trim(line)
+		if len(trimmed) == 0 {
+			g.Blank++
+			continue
+		}
+		text, err := r.read(trimmed)
+		if err != nil {
+			g.DeadLetters = append(g.DeadLetters, newDeadLetter(trimmed, int64(at), err))
+			continue
+		}
+		session := r.fields.session.bytes()
+		if len(session) > maxSession {
+			session = []byte(clip(session, maxSession))
+		}
+		if skip != nil && skip(string(session), text) {
+			continue
+		}
+		g.keep(lines.Data, text)
+		g.event(&r.fields, session, text, sensor)
+	}
+	return g
+}
+
+// keep adds the text of an event. As long as the events stand in data just as
+// they are kept, Text is the beginning of data and nothing is copied.
+func (g *Gathered) keep(data, text []byte) {
+	n := len(g.Text)
+	end := n + len(text)
+	same := end < len(data) && data[end] == '\n' && &data[n] == &text[0]
+	if same && (n == 0 || &g.Text[0] == &data[0]) {
+		g.Text = data[: end+1 : end+1]
+		return
+	}
+	if cap(g.Text) == n {
+		g.Text = append(make([]byte, 0, len(data)+1), g.Text...)
+	}
+	if bytes.IndexByte(text, '\n') >= 0 {
+		g.Text = Compact(g.Text, text)
+	} else {
+		g.Text = append(g.Text, text...)
+	}
+	g.Text = append(g.Text, '\n')
+}
+
+// trim takes white space and byte order marks off both ends of a line.
+func trim(line []byte) []byte {
+	if len(line) > 0 && line[0] == byteOrderMark[0] {
+		line = bytes.TrimPrefix(line, byteOrderMark)
+	}
+	for len(line) > 0 && isSpace(line[0]) {
+		line = line[1:]
+	}
+	for len(line) > 0 && isSpace(line[len(line)-1]) {
+		line = line[:len(line)-1]
+	}
+	return line
+}
+
+// event adds the event whose members f holds.
+func (g *Gathered) event(f *fields, session, text []byte, sensor string) {
+	place := g.Events
+	g.Events++
+	t := f.time()
+	if t != NoTime {
+		g.First, g.Last = Earliest(g.First, t), max(g.Last, t)
+	}
+	if len(session) == 0 {
+		sum := sha256.Sum256(Compact(nil, text))
+		g.Sessionless = append(g.Sessionless, Sessionless{place, [16]byte(sum[:16])})
+		// Its facts belong to no session, but a file is a file.
+		g.facts(newSession(""), f, t, sensor, place)
+		return
+	}
+	s := g.Sessions[string(session)]
+	if s == nil {
+		s = newSession(string(session))
+		g.Sessions[s.ID] = s
+	}
+	s.observe(t)
+	g.facts(s, f, t, sensor, place)
+}
+
+// facts notes what an event says of its session and of files. Here stands the
+// rule that turns an event into a sighting.
+func (g *Gathered) facts(s *Session, f *fields, t Time, sensor string, place int) {
+	if b := f.sensor.bytes(); len(b) > 0 {
+		if string(b) != s.Sensor {
+			s.from(clip(b, maxName))
+		}
+		sensor = ""
+	}
+	if sensor != "" {
+		s.from(sensor)
+	}
+	if b := f.srcIP.bytes(); len(b) > 0 && string(b) != s.SrcIP {
+		s.SrcIP = least(s.SrcIP, address(b))
+	}
+	if b := f.protocol.bytes(); len(b) > 0 && string(b) != s.Protocol {
+		s.Protocol = least(s.Protocol, clip(b, maxName))
+	}
+	switch string(f.eventid.bytes()) {
+	case "cowrie.session.file_download":
+		g.file(Download, s, f, t, sensor, place)
+	case "cowrie.session.file_upload":
+		g.file(Upload, s, f, t, sensor, place)
+	case "cowrie.session.file_download.failed":
+		s.FailedTransfers++
+	case "cowrie.command.input":
+		s.command(normalise(f.input.bytes()), t)
+	case "cowrie.login.failed":
+		s.LoginAttempts++
+	case "cowrie.login.success":
+		s.LoginAttempts++
+		s.login(clip(f.username.bytes(), maxName), clip(f.password.bytes(), maxName), t)
+	case "cowrie.client.version":
+		s.ClientVersion = least(s.ClientVersion, clip(f.version.bytes(), maxName))
+	case "cowrie.client.kex":
+		s.HASSH = least(s.HASSH, clip(f.hassh.bytes(), maxName))
+	case "cowrie.session.closed":
+		if ms, ok := f.durationOf(); ok {
+			s.Duration = max(s.Duration, ms)
+		}
+	case "cowrie.virustotal.scanfile":
+		g.verdict(f, t)
+	}
+}
+
+// file adds a sighting, or counts a transfer that brought nothing. An event
+// with neither a hash nor a place where the file could have gone is what old
+// versions wrote for a line typed into scp: no transfer at all.
+func (g *Gathered) file(kind Kind, s *Session, f *fields, t Time, sensor string, place int) {
+	shasum, ok := Shasum(f.shasum.bytes())
+	if !ok {
+		typed := f.input.kind != absent && f.url.kind == absent && f.outfile.kind == absent && f.shasum.kind == absent
+		if !typed {
+			s.FailedTransfers++
+		}
+		return
+	}
+	if kind == Upload {
+		s.Uploads++
+	} else {
+		s.Downloads++
+	}
+	if b := f.sensor.bytes(); len(b) > 0 {
+		sensor = clip(b, maxName)
+	}
+	sighting := Sighting{Shasum: shasum, Session: s.ID, Kind: kind, SeenAt: t, Sensor: sensor,
+		SrcIP: address(f.srcIP.bytes()), Filename: clip(f.filename.bytes(), maxPath),
+		Destfile: clip(f.destfile.bytes(), maxPath), URL: clip(f.url.bytes(), maxPath),
+		Outfile: clip(f.outfile.bytes(), maxPath), Event: place}
+	if f.duplicate.kind == boolean {
+		known := f.duplicate.raw[0] == 't'
+		sighting.Duplicate = &known
+	}
+	g.Sightings = append(g.Sightings, sighting)
+}
+
+// verdict adds what Cowrie's VirusTotal plugin was told of a file.
+func (g *Gathered) verdict(f *fields, t Time) {
+	shasum, ok := Shasum(f.sha256.bytes())
+	if !ok || t == NoTime {
+		return
+	}
+	v := Verdict{Shasum: shasum, Source: SourceScanfile, ObservedAt: t, AnalysedAt: NoTime, Malicious: -1, Total: -1}
+	isNew := string(f.isNew.bytes()) == "true" || f.isNew.kind == boolean && f.isNew.raw[0] == 't'
+	if n, total := f.positives.count(), f.total.count(); !isNew && n >= 0 && total >= 0 {
+		v.Malicious, v.Total, v.AnalysedAt = n, total, f.scanTime()
+	}
+	g.Verdicts = append(g.Verdicts, v)
+}
+
+// normalise returns a command with its white space made even.
+func normalise(input []byte) string {
+	even := input
+	for i, c := range input {
+		if isSpace(c) && (c != ' ' || i == 0 || i == len(input)-1 || input[i+1] == ' ') {
+			even = bytes.Join(bytes.Fields(input), []byte{' '})
+			break
+		}
+	}
+	return clip(even, maxCommand)
+}

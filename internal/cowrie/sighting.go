@@ -1,0 +1,98 @@
+package cowrie
+
+import "strings"
+
+// Kind says how a file came to be seen.
+type Kind string
+
+// The kinds of sighting.
+const (
+	Download Kind = "download" // the session had it fetched, or wrote it by a redirect or to standard input
+	Upload   Kind = "upload"   // the session sent it by SCP or SFTP
+	Disk     Kind = "disk"     // found in the sensor's downloads directory
+)
+
+// Sighting is one event in which a session brought or took a file.
+// Session, kind, time and hash make it that sighting.
+type Sighting struct {
+	Shasum   string
+	Session  string
+	Kind     Kind
+	SeenAt   Time
+	Sensor   string
+	SrcIP    string
+	Filename string // as the client called it; uploads only
+	Destfile string // the path it was dropped as
+	URL      string
+	Outfile  string // where the sensor kept it; never used as a path
+	// Duplicate: the sensor had the file already; nil if it does not say.
+	Duplicate *bool
+	// Event is the place of its event among the events gathered with it.
+	Event int
+}
+
+// Name returns what the file was called: its file name, or else the last part
+// of the path it was dropped as.
+func (s *Sighting) Name() string {
+	if s.Filename != "" {
+		return s.Filename
+	}
+	return s.Destfile[strings.LastIndexByte(s.Destfile, '/')+1:]
+}
+
+// File is what sightings of one content add up to. Like Session, it does not
+// depend on the order in which they are added.
+type File struct {
+	Shasum      string
+	First, Last Time
+	Sightings   int64
+	// Session is that of the earliest sighting; Name and URL are those of the
+	// earliest that has one. Among sightings of the same instant the smallest
+	// text counts.
+	Session, Name, URL string
+	NameAt, URLAt      Time
+}
+
+// NewFile returns the file that a single sighting makes.
+func NewFile(s *Sighting) *File {
+	return &File{Shasum: s.Shasum, First: s.SeenAt, Last: s.SeenAt, Sightings: 1, Session: s.Session,
+		Name: s.Name(), NameAt: s.SeenAt, URL: s.URL, URLAt: s.SeenAt}
+}
+
+// Add adds other sightings of the same content.
+func (f *File) Add(o *File) {
+	f.Session, _ = earlier(f.Session, f.First, o.Session, o.First)
+	f.Name, f.NameAt = earlier(f.Name, f.NameAt, o.Name, o.NameAt)
+	f.URL, f.URLAt = earlier(f.URL, f.URLAt, o.URL, o.URLAt)
+	f.First, f.Last = Earliest(f.First, o.First), max(f.Last, o.Last)
+	f.Sightings += o.Sightings
+}
+
+// earlier returns the text of the earlier time; one that is not empty goes
+// before one that is, one with a time before one without.
+func earlier(a string, at Time, b string, bt Time) (string, Time) {
+	switch {
+	case b == "":
+		return a, at
+	case a == "":
+		return b, bt
+	case at == bt:
+		return min(a, b), at
+	case Earliest(at, bt) == at:
+		return a, at
+	}
+	return b, bt
+}
+
+// Verdict is what a source said of a file at a time.
+type Verdict struct {
+	Shasum     string
+	Source     string
+	ObservedAt Time
+	AnalysedAt Time // NoTime if the source does not say
+	Malicious  int  // engines that flag the file; -1 if the source does not know it
+	Total      int  // engines that gave an opinion; -1 if it does not know it
+}
+
+// SourceScanfile names the verdicts of Cowrie's own VirusTotal plugin.
+const SourceScanfile = "cowrie.virustotal.scanfile"

@@ -1,0 +1,386 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"midden/internal/cowrie"
+)
+
+// Append stores chunks, in order, in one transaction: their events, what the
+// events add up to, the dead letters, and the position each source was read
+// to. Afterwards either all of it is there or nothing.
+//
+// The chunks of a source that somebody else has read on meanwhile are left
+// out, and the source is returned in moved: look it up again and go on from
+// where it is now.
+func (s *Store) Append(ctx context.Context, chunks []*cowrie.Chunk) (tally cowrie.Tally, moved []*cowrie.Source, err error) {
+	var order []*sourceRow
+	err = s.inTx(ctx, func(tx *sql.Tx) error {
+		a := newAppend(ctx, s, tx)
+		for _, c := range chunks {
+			if err := a.chunk(c); err != nil {
+				return err
+			}
+		}
+		if err := a.flush(); err != nil {
+			return err
+		}
+		tally = a.tally
+		for _, src := range a.order {
+			if src.moved {
+				moved = append(moved, src.source)
+			}
+		}
+		order = a.order
+		return nil
+	})
+	if err != nil {
+		return cowrie.Tally{}, nil, err
+	}
+	for _, row := range order {
+		if !row.moved {
+			row.source.ID, row.source.Mark = row.id, row.mark
+		}
+	}
+	return tally, moved, nil
+}
+
+// appending is one batch on its way into the database.
+type appending struct {
+	ctx  context.Context
+	s    *Store
+	tx   *sql.Tx
+	now  time.Time
+	stmt map[string]*sql.Stmt
+
+	sources     map[*cowrie.Source]*sourceRow
+	order       []*sourceRow
+	sessions    map[string]*sessionRow
+	files       map[string]*cowrie.File
+	sightings   []sightingRow
+	verdicts    []cowrie.Verdict
+	nextSegment int64
+	cache       segmentCache
+	tally       cowrie.Tally
+}
+
+// sourceRow is a source as this batch leaves it.
+type sourceRow struct {
+	source      *cowrie.Source
+	id          int64
+	mark        cowrie.Mark
+	added       cowrie.Tally
+	first, last cowrie.Time
+	moved       bool
+	open        *openSegment // its last segment
+}
+
+// openSegment is the last segment of a source, which may still take events.
+type openSegment struct {
+	id, offset  int64
+	count, size int
+}
+
+// sessionRow is a session that this batch adds to.
+type sessionRow struct {
+	session  *cowrie.Session
+	known    bool  // it was there before the batch
+	stored   int64 // events that it had then
+	segments segmentSet
+	delta    map[string]*cowrie.CommandStat
+}
+
+type sightingRow struct {
+	*cowrie.Sighting
+	segment int64
+	key     [16]byte
+}
+
+func newAppend(ctx context.Context, s *Store, tx *sql.Tx) *appending {
+	return &appending{ctx: ctx, s: s, tx: tx, now: time.Now().UTC(), stmt: map[string]*sql.Stmt{},
+		sources: map[*cowrie.Source]*sourceRow{}, sessions: map[string]*sessionRow{}, files: map[string]*cowrie.File{}}
+}
+
+func (a *appending) chunk(c *cowrie.Chunk) error {
+	var row *sourceRow
+	if c.Source != nil {
+		var err error
+		if row, err = a.source(c.Source); err != nil {
+			return err
+		}
+		if row.moved || c.Gathered != nil && row.mark.Position != c.From {
+			row.moved = true
+			return nil
+		}
+	}
+	if c.Gathered != nil {
+		if err := a.gathered(row, c); err != nil {
+			return err
+		}
+		row.mark = c.Mark
+	}
+	if c.File != nil {
+		return a.cursor(c.File, row)
+	}
+	return nil
+}
+
+// gathered adds what a chunk says.
+func (a *appending) gathered(row *sourceRow, c *cowrie.Chunk) error {
+	g, seg := c.Gathered, c.Sealed.(*sealed)
+	tally := cowrie.Tally{Lines: g.Lines, Blank: g.Blank}
+	for i := range g.DeadLetters {
+		fresh, err := a.deadLetter(row, c, &g.DeadLetters[i])
+		if err != nil {
+			return err
+		}
+		if fresh {
+			tally.DeadLetters++
+		}
+	}
+	if err := a.lookUpSessions(g); err != nil {
+		return err
+	}
+	g, seg, err := a.withoutDuplicates(c, seg)
+	if err != nil {
+		return err
+	}
+	tally.Events = int64(g.Events)
+	tally.Duplicates = tally.Lines - tally.Events - tally.DeadLetters - tally.Blank
+	if g.Events > 0 {
+		segment, base, err := a.segment(row, c, g, seg)
+		if err != nil {
+			return err
+		}
+		if err := a.facts(g, segment, base); err != nil {
+			return err
+		}
+	}
+	row.first, row.last = cowrie.Earliest(row.first, g.First), max(row.last, g.Last)
+	row.added.Add(tally)
+	a.tally.Add(tally)
+	return nil
+}
+
+// facts adds what events say that stand in a segment from place base on.
+func (a *appending) facts(g *cowrie.Gathered, segment int64, base int) error {
+	for id, session := range g.Sessions {
+		row := a.sessions[id]
+		if row == nil {
+			row = &sessionRow{session: session}
+			a.sessions[id] = row
+		} else {
+			row.add(session)
+		}
+		row.segments = row.segments.add(segment)
+	}
+	for i := range g.Sightings {
+		sighting := &g.Sightings[i]
+		sighting.Event += base
+		a.sightings = append(a.sightings, sightingRow{Sighting: sighting, segment: segment, key: sightingKey(sighting)})
+	}
+	a.verdicts = append(a.verdicts, g.Verdicts...)
+	return a.sessionless(g, segment)
+}
+
+func (r *sessionRow) add(session *cowrie.Session) {
+	if r.known { // its commands are added to where they are
+		if r.delta == nil {
+			r.delta = map[string]*cowrie.CommandStat{}
+		}
+		for text, c := range session.CommandStats {
+			if have := r.delta[text]; have != nil {
+				have.Add(*c)
+			} else {
+				r.delta[text] = c
+			}
+		}
+		session.CommandStats = nil
+	}
+	r.session.Add(session)
+}
+
+// segment stores the text of events, in the last segment of the source if
+// there is room for it, and returns the segment and the place of the first of
+// the events in it.
+func (a *appending) segment(row *sourceRow, c *cowrie.Chunk, g *cowrie.Gathered, seg *sealed) (id int64, base int, err error) {
+	if err := a.openSegment(row); err != nil {
+		return 0, 0, err
+	}
+	if open := row.open; open != nil && open.size+seg.size <= segmentSize {
+		return a.extend(row, c, g, seg)
+	}
+	if a.nextSegment == 0 {
+		if err := a.tx.QueryRowContext(a.ctx, `SELECT coalesce(max(id), 0) + 1 FROM event_segments`).Scan(&a.nextSegment); err != nil {
+			return 0, 0, err
+		}
+	}
+	id = a.nextSegment
+	a.nextSegment++
+	row.open = &openSegment{id: id, offset: c.From, count: g.Events, size: seg.size}
+	return id, 0, a.exec(`INSERT INTO event_segments (id, source_id, source_offset, source_length, event_count,
+		first_event_at, last_event_at, text_size, checksum, events) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		id, row.id, c.From, c.Mark.Position-c.From, g.Events, timeText(g.First), timeText(g.Last),
+		seg.size, int64(seg.checksum), seg.blob)
+}
+
+// extend adds events to the open segment of a source.
+func (a *appending) extend(row *sourceRow, c *cowrie.Chunk, g *cowrie.Gathered, seg *sealed) (id int64, base int, err error) {
+	open := row.open
+	have, err := a.text(open.id)
+	if err != nil {
+		return 0, 0, err
+	}
+	more, err := a.s.seal.open(0, seg)
+	if err != nil {
+		return 0, 0, err
+	}
+	joined := a.s.seal.seal(append(bytes.Clone(have), more...))
+	a.cache.drop(open.id)
+	base = open.count
+	open.count += g.Events
+	open.size = joined.size
+	return open.id, base, a.exec(`UPDATE event_segments SET source_length = $1, event_count = $2,
+		first_event_at = coalesce(min(first_event_at, $3), first_event_at, $3),
+		last_event_at = coalesce(max(last_event_at, $4), last_event_at, $4),
+		text_size = $5, checksum = $6, events = $7 WHERE id = $8`,
+		c.Mark.Position-open.offset, open.count, timeText(g.First), timeText(g.Last),
+		joined.size, int64(joined.checksum), joined.blob, open.id)
+}
+
+func (a *appending) openSegment(row *sourceRow) error {
+	if row.open != nil || row.source.ID == 0 {
+		return nil
+	}
+	var open openSegment
+	err := a.row(`SELECT id, source_offset, event_count, text_size FROM event_segments
+		WHERE source_id = $1 ORDER BY source_offset DESC LIMIT 1`, []any{row.id},
+		&open.id, &open.offset, &open.count, &open.size)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	row.open = &open
+	return err
+}
+
+// source returns the row of a source, made if it is new. It finds out whether
+// somebody else has read the source on.
+func (a *appending) source(src *cowrie.Source) (*sourceRow, error) {
+	if row := a.sources[src]; row != nil {
+		return row, nil
+	}
+	row := &sourceRow{source: src, id: src.ID, first: cowrie.NoTime, last: cowrie.NoTime}
+	a.sources[src] = row
+	a.order = append(a.order, row)
+	if src.ID != 0 {
+		err := a.row(`SELECT position FROM sources WHERE id = $1`, []any{src.ID}, &row.mark.Position)
+		if errors.Is(err, sql.ErrNoRows) {
+			row.moved = true
+			return row, nil
+		}
+		return row, err
+	}
+	var newest int64
+	if err := a.row(`SELECT coalesce(max(id), 0) FROM sources WHERE fingerprint = $1`, []any{src.Fingerprint}, &newest); err != nil {
+		return nil, err
+	}
+	if newest > src.Newest {
+		row.moved = true
+		return row, nil
+	}
+	now := cowrie.FromStd(a.now).String()
+	return row, a.row(`INSERT INTO sources (fingerprint, position, digest, digest_state, tail, created_at, updated_at)
+		VALUES ($1, 0, '', $2, $2, $3, $3) RETURNING id`, []any{src.Fingerprint, []byte{}, now}, &row.id)
+}
+
+// deadLetter stores a line that is not an event. It reports false if the same
+// line is a dead letter already.
+func (a *appending) deadLetter(row *sourceRow, c *cowrie.Chunk, d *cowrie.DeadLetter) (fresh bool, err error) {
+	payload := map[string]any{}
+	switch {
+	case d.Line == nil:
+		payload["length"] = d.Length
+	case utf8.Valid(d.Line):
+		payload["line"] = string(d.Line)
+	default:
+		payload["line_base64"] = base64.StdEncoding.EncodeToString(d.Line)
+	}
+	text, err := json.Marshal(payload)
+	if err != nil {
+		return false, err
+	}
+	n, err := a.changed(`INSERT INTO dead_letter_events (source, source_id, source_offset, length, digest, reason, payload, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`,
+		orNull(c.Path), row.id, c.Start+d.Offset, d.Length, d.Digest, d.Reason, string(text), cowrie.FromStd(a.now).SQL())
+	return n > 0, err
+}
+
+// sessionless stores the digests of events without a session: nothing else
+// would tell that they are known.
+func (a *appending) sessionless(g *cowrie.Gathered, segment int64) error {
+	for _, e := range g.Sessionless {
+		if err := a.exec(`INSERT INTO sessionless_events (digest, segment_id) VALUES ($1, $2)`, e.Digest[:], segment); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cursor notes what a file holds, so that it need not be opened again.
+func (a *appending) cursor(f *cowrie.FileState, row *sourceRow) error {
+	var source any
+	if row != nil {
+		source = row.id
+	}
+	return a.exec(`INSERT INTO ingest_cursors (source, inode, size, mod_time, source_id, pending_bytes, problem, last_ingest_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+		ON CONFLICT (source) DO UPDATE SET inode = excluded.inode, size = excluded.size, mod_time = excluded.mod_time,
+			source_id = excluded.source_id, pending_bytes = excluded.pending_bytes, problem = excluded.problem,
+			last_ingest_at = excluded.last_ingest_at`,
+		f.Path, fmt.Sprint(f.Inode), f.Size, f.ModTime, source, f.Pending, orNull(f.Problem), cowrie.FromStd(a.now).SQL())
+}
+
+// prepared returns a statement of this transaction, prepared once.
+func (a *appending) prepared(query string) (*sql.Stmt, error) {
+	if st := a.stmt[query]; st != nil {
+		return st, nil
+	}
+	st, err := a.tx.PrepareContext(a.ctx, query)
+	if err == nil {
+		a.stmt[query] = st
+	}
+	return st, err
+}
+
+func (a *appending) exec(query string, args ...any) error {
+	_, err := a.changed(query, args...)
+	return err
+}
+
+func (a *appending) changed(query string, args ...any) (int64, error) {
+	st, err := a.prepared(query)
+	if err != nil {
+		return 0, err
+	}
+	res, err := st.ExecContext(a.ctx, args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+func (a *appending) row(query string, args []any, into ...any) error {
+	st, err := a.prepared(query)
+	if err != nil {
+		return err
+	}
+	return st.QueryRowContext(a.ctx, args...).Scan(into...)
+}

@@ -1,0 +1,286 @@
+package store
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"strings"
+
+	"midden/internal/cowrie"
+)
+
+// withoutDuplicates returns what a chunk says without the events that are
+// stored already, and without those that stand in it twice.
+//
+// Nearly always there is nothing to do: an event that is later than all that
+// is known of its session is new. The others are compared, text with text,
+// with the events of their sessions.
+func (a *appending) withoutDuplicates(c *cowrie.Chunk, seg *sealed) (*cowrie.Gathered, *sealed, error) {
+	g := c.Gathered
+	suspects := a.suspects(g)
+	known, repeated, err := a.knownSessionless(g)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(suspects) == 0 && !repeated {
+		return g, seg, nil
+	}
+	text, err := a.s.seal.open(0, seg)
+	if err != nil {
+		return nil, nil, err
+	}
+	lines := cowrie.Lines{Data: text}
+
+	// The texts to look for. A text that was found is true.
+	texts := map[string]bool{}
+	cowrie.Gather(lines, c.Sensor, func(session string, text []byte) bool {
+		if suspects[session] {
+			texts[string(cowrie.Compact(nil, text))] = false
+		}
+		return true
+	})
+	if err := a.find(texts, suspects, g); err != nil {
+		return nil, nil, err
+	}
+	var key []byte
+	fresh := cowrie.Gather(lines, c.Sensor, func(session string, text []byte) bool {
+		switch {
+		case session == "":
+			sum := sha256.Sum256(cowrie.Compact(nil, text))
+			digest := [16]byte(sum[:16])
+			found := known[digest]
+			known[digest] = true
+			return found
+		case suspects[session]:
+			key = cowrie.Compact(key[:0], text)
+			found := texts[string(key)]
+			texts[string(key)] = true // the next one is one too many
+			return found
+		}
+		return false
+	})
+	if fresh.Events == g.Events {
+		return g, seg, nil
+	}
+	seg = a.s.seal.seal(fresh.Text)
+	fresh.Text = nil
+	return fresh, seg, nil
+}
+
+// suspects are the sessions of g that may hold an event that is known.
+func (a *appending) suspects(g *cowrie.Gathered) map[string]bool {
+	var suspects map[string]bool
+	for id, s := range g.Sessions {
+		suspect := s.Suspect
+		if row := a.sessions[id]; row != nil && !suspect {
+			have := row.session
+			suspect = have.First != cowrie.NoTime && s.First <= have.Last && s.Last >= have.First
+		}
+		if suspect {
+			if suspects == nil {
+				suspects = map[string]bool{}
+			}
+			suspects[id] = true
+		}
+	}
+	return suspects
+}
+
+// find looks for texts in the segments of their sessions.
+func (a *appending) find(texts map[string]bool, suspects map[string]bool, g *cowrie.Gathered) error {
+	segments := map[int64]bool{}
+	for id := range suspects {
+		row := a.sessions[id]
+		if row == nil {
+			continue
+		}
+		if err := a.segmentsOf(row.segments, g.Sessions[id], segments); err != nil {
+			return err
+		}
+	}
+	var key []byte
+	for id := range segments {
+		text, err := a.text(id)
+		if err != nil {
+			return err
+		}
+		eachLine(text, func(_ int, line []byte) error {
+			key = cowrie.Compact(key[:0], line)
+			if _, wanted := texts[string(key)]; wanted {
+				texts[string(key)] = true
+			}
+			return nil
+		})
+	}
+	return nil
+}
+
+// segmentsOf adds the segments in which events of s may stand: those whose
+// time overlaps with that of s.
+func (a *appending) segmentsOf(set segmentSet, s *cowrie.Session, into map[int64]bool) error {
+	for _, r := range set {
+		rows, err := a.query(`SELECT id FROM event_segments WHERE id BETWEEN $1 AND $2
+			AND ($3 OR first_event_at <= $4 AND last_event_at >= $5)`,
+			r[0], r[1], s.Timeless || s.First == cowrie.NoTime, s.Last.String(), s.First.String())
+		if err != nil {
+			return err
+		}
+		for rows.Next() {
+			var id int64
+			if err := rows.Scan(&id); err != nil {
+				return err
+			}
+			into[id] = true
+		}
+		if err := rows.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// knownSessionless returns which events without a session are stored already,
+// and whether there is any such, or one that stands in g twice.
+func (a *appending) knownSessionless(g *cowrie.Gathered) (known map[[16]byte]bool, repeated bool, err error) {
+	known = map[[16]byte]bool{}
+	for _, e := range g.Sessionless {
+		if _, twice := known[e.Digest]; twice {
+			repeated = true
+			continue
+		}
+		n := 0
+		if err := a.row(`SELECT count(*) FROM sessionless_events WHERE digest = $1`, []any{e.Digest[:]}, &n); err != nil {
+			return nil, false, err
+		}
+		known[e.Digest] = n > 0
+		repeated = repeated || n > 0
+	}
+	return known, repeated, nil
+}
+
+// lookUpSessions fetches what is stored of the sessions of g.
+func (a *appending) lookUpSessions(g *cowrie.Gathered) error {
+	ids := make([]any, 0, len(g.Sessions))
+	for id := range g.Sessions {
+		if a.sessions[id] == nil {
+			ids = append(ids, id)
+		}
+	}
+	return inLists(ids, func(list string, args []any) error {
+		rows, err := a.query(`SELECT session_id, first_event_at, last_event_at, event_count, command_count,
+			file_downloads, login_attempts, sensor, src_ip, protocol, duration_ms, client_version, hassh, username,
+			password, login_at, login_successes, file_uploads, failed_transfers, shared_id, segments
+			FROM session_summaries WHERE session_id IN (`+list+`)`, args...)
+		if err != nil {
+			return err
+		}
+		for rows.Next() {
+			row, s := &sessionRow{}, &cowrie.Session{}
+			var duration *int64
+			var segments string
+			err := rows.Scan(&s.ID, scanTime{&s.First}, scanTime{&s.Last}, &s.Events, &s.Commands,
+				&s.Downloads, &s.LoginAttempts, scanText{&s.Sensor}, scanText{&s.SrcIP}, scanText{&s.Protocol},
+				&duration, scanText{&s.ClientVersion}, scanText{&s.HASSH}, scanText{&s.Username},
+				scanText{&s.Password}, scanTime{&s.LoginAt}, &s.LoginSuccesses, &s.Uploads, &s.FailedTransfers,
+				&s.SharedID, scanText{&segments})
+			if err != nil {
+				return err
+			}
+			s.Duration = -1
+			if duration != nil {
+				s.Duration = *duration
+			}
+			if row.segments, err = parseSegments(segments); err != nil {
+				return fmt.Errorf("session %s: %w", s.ID, err)
+			}
+			row.session, row.known, row.stored = s, true, s.Events
+			a.sessions[s.ID] = row
+		}
+		return rows.Err()
+	})
+}
+
+// listSize is how many parameters an IN list has. Lists are padded to it, so
+// that they share one prepared statement.
+const listSize = 256
+
+// inLists calls f with portions of values and the placeholders for them.
+func inLists(values []any, f func(placeholders string, args []any) error) error {
+	for len(values) > 0 {
+		n := min(len(values), listSize)
+		args := make([]any, listSize)
+		copy(args, values[:n])
+		for i := n; i < listSize; i++ {
+			args[i] = values[0]
+		}
+		if err := f(listPlaceholders, args); err != nil {
+			return err
+		}
+		values = values[n:]
+	}
+	return nil
+}
+
+var listPlaceholders = placeholders(1, listSize)
+
+// placeholders returns "$from, …" for n parameters.
+func placeholders(from, n int) string {
+	var b strings.Builder
+	for i := range n {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "$%d", from+i)
+	}
+	return b.String()
+}
+
+// segmentCache holds the text of the segments that were last looked into.
+type segmentCache struct {
+	ids   []int64
+	texts [][]byte
+}
+
+const cachedSegments = 8
+
+func (c *segmentCache) get(id int64) []byte {
+	for i, have := range c.ids {
+		if have == id {
+			return c.texts[i]
+		}
+	}
+	return nil
+}
+
+func (c *segmentCache) put(id int64, text []byte) {
+	if len(c.ids) == cachedSegments {
+		c.ids, c.texts = c.ids[1:], c.texts[1:]
+	}
+	c.ids, c.texts = append(c.ids, id), append(c.texts, text)
+}
+
+func (c *segmentCache) drop(id int64) {
+	for i, have := range c.ids {
+		if have == id {
+			c.ids = append(c.ids[:i:i], c.ids[i+1:]...)
+			c.texts = append(c.texts[:i:i], c.texts[i+1:]...)
+			return
+		}
+	}
+}
+
+// text returns the text of a segment.
+func (a *appending) text(id int64) ([]byte, error) {
+	if text := a.cache.get(id); text != nil {
+		return text, nil
+	}
+	var seg sealed
+	if err := a.row(`SELECT text_size, checksum, events FROM event_segments WHERE id = $1`, []any{id},
+		&seg.size, &seg.checksum, &seg.blob); err != nil {
+		return nil, fmt.Errorf("event segment %d: %w", id, err)
+	}
+	text, err := a.s.seal.open(id, &seg)
+	if err == nil {
+		a.cache.put(id, text)
+	}
+	return text, err
+}

@@ -1,0 +1,389 @@
+package store
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"database/sql"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"midden/internal/cowrie"
+)
+
+// EmptyShasum is the SHA-256 of nothing. The empty file is known for what it
+// is: no source of verdicts is asked about it.
+const EmptyShasum = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+// flush writes what the batch adds up to.
+func (a *appending) flush() error {
+	for _, step := range []func() error{
+		a.flushSightings, a.flushSessions, a.flushFiles, a.flushVerdicts, a.flushSources,
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sightingKey is what makes a sighting that sighting.
+func sightingKey(s *cowrie.Sighting) [16]byte {
+	h := sha256.New()
+	duplicate := ""
+	if s.Duplicate != nil {
+		duplicate = fmt.Sprint(*s.Duplicate)
+	}
+	for _, part := range []string{s.Shasum, string(s.Kind), s.SeenAt.String(), s.Sensor, s.SrcIP,
+		s.Filename, s.Destfile, s.URL, s.Outfile, duplicate} {
+		fmt.Fprintf(h, "%d:", len(part))
+		io.WriteString(h, part)
+	}
+	return [16]byte(h.Sum(nil)[:16])
+}
+
+type sightingID struct {
+	session string
+	key     [16]byte
+}
+
+// flushSightings stores the sightings and counts them into their files.
+func (a *appending) flushSightings() error {
+	known, err := a.knownSightings()
+	if err != nil {
+		return err
+	}
+	insert := a.insert("file_sightings", "shasum", "session_id", "sensor", "src_ip", "kind", "seen_at", "filename",
+		"destfile", "download_url", "outfile", "duplicate", "segment_id", "event_index", "sighting_key")
+	for i := range a.sightings {
+		s := &a.sightings[i]
+		id := sightingID{s.Session, s.key}
+		if known[id] {
+			continue
+		}
+		known[id] = true
+		a.tally.Sightings++
+		if f := a.files[s.Shasum]; f != nil {
+			f.Add(cowrie.NewFile(s.Sighting))
+		} else {
+			a.files[s.Shasum] = cowrie.NewFile(s.Sighting)
+		}
+		var duplicate any
+		if s.Duplicate != nil {
+			duplicate = *s.Duplicate
+		}
+		if err := insert.row(s.Shasum, s.Session, orNull(s.Sensor), orNull(s.SrcIP), string(s.Kind), timeText(s.SeenAt),
+			orNull(s.Filename), orNull(s.Destfile), orNull(s.URL), orNull(s.Outfile), duplicate,
+			s.segment, s.Event, s.key[:]); err != nil {
+			return err
+		}
+	}
+	return insert.done()
+}
+
+// knownSightings returns the stored sightings of the sessions that this batch
+// adds sightings to. A session that is new has none.
+func (a *appending) knownSightings() (map[sightingID]bool, error) {
+	known := map[sightingID]bool{}
+	var ids []any
+	asked := map[string]bool{}
+	for i := range a.sightings {
+		id := a.sightings[i].Session
+		if row := a.sessions[id]; !asked[id] && (row == nil || row.known) {
+			asked[id] = true
+			ids = append(ids, id)
+		}
+	}
+	err := inLists(ids, func(list string, args []any) error {
+		rows, err := a.query(`SELECT session_id, sighting_key FROM file_sightings WHERE session_id IN (`+list+`)`, args...)
+		if err != nil {
+			return err
+		}
+		for rows.Next() {
+			var session string
+			var key []byte
+			if err := rows.Scan(&session, &key); err != nil {
+				return err
+			}
+			if len(key) == 16 {
+				known[sightingID{session, [16]byte(key)}] = true
+			}
+		}
+		return rows.Err()
+	})
+	return known, err
+}
+
+// flushSessions stores the sessions and their commands, oldest first, so that
+// rows of one time lie together.
+func (a *appending) flushSessions() error {
+	order := make([]*sessionRow, 0, len(a.sessions))
+	for _, row := range a.sessions {
+		order = append(order, row)
+	}
+	slices.SortFunc(order, func(x, y *sessionRow) int {
+		return cmp.Or(cmp.Compare(x.session.First, y.session.First), strings.Compare(x.session.ID, y.session.ID))
+	})
+	now := cowrie.FromStd(a.now).SQL()[:19]
+	insert := a.insert("session_summaries", "session_id", "first_event_at", "last_event_at", "event_count", "command_count",
+		"file_downloads", "login_attempts", "matcher", "src_ip", "protocol", "duration_ms", "client_version", "hassh",
+		"username", "password", "login_at", "login_successes", "file_uploads", "failed_transfers", "shared_id",
+		"segments", "created_at", "updated_at")
+	commands := a.insert("command_stats", "session_id", "command_normalized", "occurrences", "first_seen", "last_seen")
+	for _, row := range order {
+		s := row.session
+		if row.known && s.Events == row.stored {
+			continue // looked up, but all of its events were known
+		}
+		if row.known {
+			if err := a.updateSession(row, now); err != nil {
+				return err
+			}
+			continue
+		}
+		a.tally.Sessions++
+		if err := insert.row(append(append([]any{s.ID}, sessionValues(row)...), now, now)...); err != nil {
+			return err
+		}
+		for _, text := range sortedKeys(s.CommandStats) {
+			c := s.CommandStats[text]
+			if err := commands.row(s.ID, text, c.Occurrences, timeSQL(c.First), timeSQL(c.Last)); err != nil {
+				return err
+			}
+		}
+	}
+	if err := insert.done(); err != nil {
+		return err
+	}
+	return commands.done()
+}
+
+// sessionValues are the columns of a session behind its id.
+func sessionValues(row *sessionRow) []any {
+	s := row.session
+	success := s.LoginSuccesses > 0
+	user, password := any(nil), any(nil)
+	if success {
+		user, password = s.Username, s.Password // the empty text is a name
+	}
+	return []any{timeSQL(s.First), timeSQL(s.Last), s.Events, s.Commands, s.Downloads, s.LoginAttempts,
+		orNull(s.Sensor), orNull(s.SrcIP), orNull(s.Protocol), orNull64(s.Duration, s.Duration < 0),
+		orNull(s.ClientVersion), orNull(s.HASSH), user, password, timeText(s.LoginAt), s.LoginSuccesses,
+		s.Uploads, s.FailedTransfers, s.SharedID, orNull(row.segments.String())}
+}
+
+func (a *appending) updateSession(row *sessionRow, now string) error {
+	args := append(sessionValues(row), now, row.session.ID)
+	if err := a.exec(`UPDATE session_summaries SET first_event_at = $1, last_event_at = $2, event_count = $3,
+		command_count = $4, file_downloads = $5, login_attempts = $6, matcher = $7, src_ip = $8, protocol = $9,
+		duration_ms = $10, client_version = $11, hassh = $12, username = $13, password = $14, login_at = $15,
+		login_successes = $16, file_uploads = $17, failed_transfers = $18, shared_id = $19, segments = $20,
+		updated_at = $21 WHERE session_id = $22`, args...); err != nil {
+		return err
+	}
+	for _, text := range sortedKeys(row.delta) {
+		c := row.delta[text]
+		if err := a.exec(`INSERT INTO command_stats (session_id, command_normalized, occurrences, first_seen, last_seen)
+			VALUES ($1, $2, $3, $4, $5) ON CONFLICT (session_id, command_normalized) DO UPDATE SET
+			occurrences = occurrences + excluded.occurrences,
+			first_seen = coalesce(min(first_seen, excluded.first_seen), first_seen, excluded.first_seen),
+			last_seen = coalesce(max(last_seen, excluded.last_seen), last_seen, excluded.last_seen)`,
+			row.session.ID, text, c.Occurrences, timeSQL(c.First), timeSQL(c.Last)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// flushFiles adds the sightings of the batch to their files.
+func (a *appending) flushFiles() error {
+	stored, err := a.storedFiles()
+	if err != nil {
+		return err
+	}
+	now := cowrie.FromStd(a.now).String()
+	insert := a.insert("files", "shasum", "session_id", "filename", "filename_at", "download_url", "download_url_at",
+		"first_seen", "last_seen", "sighting_count", "enrichment_status", "created_at", "updated_at")
+	for _, shasum := range sortedKeys(a.files) {
+		f := a.files[shasum]
+		have := stored[shasum]
+		if have == nil {
+			a.tally.Files++
+			status := "pending"
+			if shasum == EmptyShasum {
+				status = "ignored"
+			}
+			if err := insert.row(append(append([]any{shasum}, fileValues(f)...), status, now, now)...); err != nil {
+				return err
+			}
+			continue
+		}
+		have.Add(f)
+		if err := a.exec(`UPDATE files SET session_id = $1, filename = $2, filename_at = $3, download_url = $4,
+			download_url_at = $5, first_seen = $6, last_seen = $7, sighting_count = $8, updated_at = $9
+			WHERE shasum = $10`, append(fileValues(have), now, shasum)...); err != nil {
+			return err
+		}
+	}
+	return insert.done()
+}
+
+func fileValues(f *cowrie.File) []any {
+	nameAt, urlAt := any(nil), any(nil)
+	if f.Name != "" {
+		nameAt = timeText(f.NameAt)
+	}
+	if f.URL != "" {
+		urlAt = timeText(f.URLAt)
+	}
+	return []any{orNull(f.Session), orNull(f.Name), nameAt, orNull(f.URL), urlAt,
+		timeText(f.First), timeText(f.Last), f.Sightings}
+}
+
+func (a *appending) storedFiles() (map[string]*cowrie.File, error) {
+	stored := map[string]*cowrie.File{}
+	var ids []any
+	for shasum := range a.files {
+		ids = append(ids, shasum)
+	}
+	err := inLists(ids, func(list string, args []any) error {
+		rows, err := a.query(`SELECT shasum, session_id, filename, filename_at, download_url, download_url_at,
+			first_seen, last_seen, sighting_count FROM files WHERE shasum IN (`+list+`)`, args...)
+		if err != nil {
+			return err
+		}
+		for rows.Next() {
+			f := &cowrie.File{}
+			if err := rows.Scan(&f.Shasum, scanText{&f.Session}, scanText{&f.Name}, scanTime{&f.NameAt},
+				scanText{&f.URL}, scanTime{&f.URLAt}, scanTime{&f.First}, scanTime{&f.Last}, &f.Sightings); err != nil {
+				return err
+			}
+			stored[f.Shasum] = f
+		}
+		return rows.Err()
+	})
+	return stored, err
+}
+
+// flushVerdicts stores what was said of files, and brings the files up to
+// date of which something was ever said.
+func (a *appending) flushVerdicts() error {
+	for _, v := range a.verdicts {
+		known := v.Malicious >= 0
+		if err := a.exec(`INSERT INTO file_verdicts (shasum, source, observed_at, analysed_at, malicious, total)
+			VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`, v.Shasum, v.Source, v.ObservedAt.String(),
+			timeText(v.AnalysedAt), orNull64(int64(v.Malicious), !known), orNull64(int64(v.Total), !known)); err != nil {
+			return err
+		}
+	}
+	any := 0
+	if err := a.row(`SELECT EXISTS (SELECT 1 FROM file_verdicts)`, nil, &any); err != nil || any == 0 {
+		return err
+	}
+	touched := map[string]bool{}
+	for shasum := range a.files {
+		touched[shasum] = true
+	}
+	for _, v := range a.verdicts {
+		touched[v.Shasum] = true
+	}
+	for _, shasum := range sortedKeys(touched) {
+		if err := a.exec(`UPDATE files SET vt_malicious = v.malicious, vt_total = v.total,
+			vt_last_analysis = v.analysed_at, vt_checked_at = v.observed_at,
+			enrichment_status = CASE WHEN v.total IS NULL THEN 'unknown' ELSE 'known' END
+			FROM (SELECT malicious, total, analysed_at, observed_at FROM file_verdicts WHERE shasum = $1
+				ORDER BY observed_at DESC, source LIMIT 1) AS v
+			WHERE shasum = $1 AND enrichment_status <> 'ignored'`, shasum); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flushSources stores the positions.
+func (a *appending) flushSources() error {
+	now := cowrie.FromStd(a.now).String()
+	for _, row := range a.order {
+		if row.moved || row.mark.State == nil {
+			continue
+		}
+		if err := a.exec(`UPDATE sources SET position = $1, digest = $2, digest_state = $3, tail = $4,
+			lines = lines + $5, events = events + $6, duplicates = duplicates + $7,
+			dead_letters = dead_letters + $8, blank = blank + $9,
+			first_event_at = coalesce(min(first_event_at, $10), first_event_at, $10),
+			last_event_at = coalesce(max(last_event_at, $11), last_event_at, $11), updated_at = $12 WHERE id = $13`,
+			row.mark.Position, row.mark.Digest, row.mark.State, row.mark.Tail,
+			row.added.Lines, row.added.Events, row.added.Duplicates, row.added.DeadLetters, row.added.Blank,
+			timeText(row.first), timeText(row.last), now, row.id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inserter inserts rows, many in a statement.
+type inserter struct {
+	a       *appending
+	head    string
+	columns int
+	args    []any
+}
+
+// rowsPerInsert keeps a statement below SQLite's limit of 32,766 parameters
+// and was the fastest of the sizes that were tried.
+const rowsPerInsert = 32
+
+func (a *appending) insert(table string, columns ...string) *inserter {
+	return &inserter{a: a, columns: len(columns),
+		head: "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES "}
+}
+
+func (in *inserter) row(values ...any) error {
+	in.args = append(in.args, values...)
+	if len(in.args) < rowsPerInsert*in.columns {
+		return nil
+	}
+	return in.write(rowsPerInsert)
+}
+
+func (in *inserter) done() error {
+	for len(in.args) > 0 {
+		if err := in.write(1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (in *inserter) write(rows int) error {
+	query := in.head
+	for i := range rows {
+		if i > 0 {
+			query += ", "
+		}
+		query += "(" + placeholders(i*in.columns+1, in.columns) + ")"
+	}
+	n := rows * in.columns
+	err := in.a.exec(query, in.args[:n]...)
+	in.args = in.args[:copy(in.args, in.args[n:])]
+	return err
+}
+
+// query runs a prepared statement of this transaction.
+func (a *appending) query(query string, args ...any) (*sql.Rows, error) {
+	st, err := a.prepared(query)
+	if err != nil {
+		return nil, err
+	}
+	return st.QueryContext(a.ctx, args...)
+}

@@ -1,0 +1,132 @@
+-- Version 4: events in segments, one row for each file, and where each file
+-- was seen.
+
+-- +goose Up
+ALTER TABLE session_summaries ADD COLUMN sensor TEXT GENERATED ALWAYS AS (matcher) VIRTUAL;
+ALTER TABLE session_summaries ADD COLUMN src_ip TEXT;
+ALTER TABLE session_summaries ADD COLUMN protocol TEXT;
+ALTER TABLE session_summaries ADD COLUMN duration_ms INTEGER;
+ALTER TABLE session_summaries ADD COLUMN client_version TEXT;
+ALTER TABLE session_summaries ADD COLUMN hassh TEXT;
+ALTER TABLE session_summaries ADD COLUMN username TEXT;
+ALTER TABLE session_summaries ADD COLUMN password TEXT;
+ALTER TABLE session_summaries ADD COLUMN login_at TEXT;
+ALTER TABLE session_summaries ADD COLUMN login_successes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE session_summaries ADD COLUMN file_uploads INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE session_summaries ADD COLUMN failed_transfers INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE session_summaries ADD COLUMN shared_id BOOLEAN NOT NULL DEFAULT 0;
+ALTER TABLE session_summaries ADD COLUMN segments TEXT;
+
+ALTER TABLE ingest_cursors ADD COLUMN source_id INTEGER;
+ALTER TABLE ingest_cursors ADD COLUMN size INTEGER;
+ALTER TABLE ingest_cursors ADD COLUMN mod_time INTEGER;
+ALTER TABLE ingest_cursors ADD COLUMN pending_bytes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE ingest_cursors ADD COLUMN problem TEXT;
+
+ALTER TABLE dead_letter_events ADD COLUMN source_id INTEGER;
+ALTER TABLE dead_letter_events ADD COLUMN length INTEGER;
+ALTER TABLE dead_letter_events ADD COLUMN digest TEXT;
+CREATE UNIQUE INDEX uq_dead_letter_events_digest ON dead_letter_events (digest) WHERE digest IS NOT NULL;
+
+CREATE TABLE sources (
+    id             INTEGER PRIMARY KEY,
+    fingerprint    TEXT NOT NULL,
+    position       INTEGER NOT NULL,
+    digest         TEXT NOT NULL,
+    digest_state   BLOB NOT NULL,
+    tail           BLOB NOT NULL,
+    lines          INTEGER NOT NULL DEFAULT 0,
+    events         INTEGER NOT NULL DEFAULT 0,
+    duplicates     INTEGER NOT NULL DEFAULT 0,
+    dead_letters   INTEGER NOT NULL DEFAULT 0,
+    blank          INTEGER NOT NULL DEFAULT 0,
+    first_event_at TEXT,
+    last_event_at  TEXT,
+    created_at     TEXT NOT NULL,
+    updated_at     TEXT NOT NULL
+);
+CREATE INDEX ix_sources_fingerprint ON sources (fingerprint);
+
+CREATE TABLE event_segments (
+    id             INTEGER PRIMARY KEY,
+    source_id      INTEGER NOT NULL REFERENCES sources (id),
+    source_offset  INTEGER NOT NULL,
+    source_length  INTEGER NOT NULL,
+    event_count    INTEGER NOT NULL,
+    first_event_at TEXT,
+    last_event_at  TEXT,
+    text_size      INTEGER NOT NULL,
+    checksum       INTEGER NOT NULL,
+    events         BLOB NOT NULL
+);
+CREATE INDEX ix_event_segments_source ON event_segments (source_id, source_offset);
+CREATE INDEX ix_event_segments_last_event ON event_segments (last_event_at);
+
+CREATE TABLE sessionless_events (
+    digest     BLOB NOT NULL PRIMARY KEY,
+    segment_id INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE files (
+    shasum            TEXT NOT NULL PRIMARY KEY,
+    session_id        TEXT,
+    filename          TEXT,
+    filename_at       TEXT,
+    download_url      TEXT,
+    download_url_at   TEXT,
+    file_size         INTEGER,
+    mime_type         TEXT,
+    first_seen        TEXT,
+    last_seen         TEXT,
+    sighting_count    INTEGER NOT NULL DEFAULT 0,
+    vt_classification TEXT,
+    vt_description    TEXT,
+    vt_malicious      INTEGER,
+    vt_total          INTEGER,
+    vt_first_seen     TEXT,
+    vt_last_analysis  TEXT,
+    vt_checked_at     TEXT,
+    enrichment_status TEXT NOT NULL DEFAULT 'pending'
+        CHECK (enrichment_status IN ('pending', 'known', 'unknown', 'failed', 'ignored')),
+    created_at        TEXT NOT NULL,
+    updated_at        TEXT NOT NULL
+);
+CREATE INDEX ix_files_last_seen ON files (last_seen);
+
+CREATE TABLE file_sightings (
+    id           INTEGER PRIMARY KEY,
+    shasum       TEXT NOT NULL,
+    session_id   TEXT NOT NULL,
+    sensor       TEXT,
+    src_ip       TEXT,
+    kind         TEXT NOT NULL CHECK (kind IN ('download', 'upload', 'disk')),
+    seen_at      TEXT,
+    filename     TEXT,
+    destfile     TEXT,
+    download_url TEXT,
+    outfile      TEXT,
+    duplicate    BOOLEAN,
+    segment_id   INTEGER,
+    event_index  INTEGER,
+    raw_event_id INTEGER,
+    sighting_key BLOB NOT NULL,
+    UNIQUE (session_id, sighting_key)
+);
+CREATE INDEX ix_file_sightings_shasum ON file_sightings (shasum);
+
+CREATE TABLE file_verdicts (
+    id             INTEGER PRIMARY KEY,
+    shasum         TEXT NOT NULL,
+    source         TEXT NOT NULL,
+    observed_at    TEXT NOT NULL,
+    analysed_at    TEXT,
+    malicious      INTEGER,
+    suspicious     INTEGER,
+    undetected     INTEGER,
+    harmless       INTEGER,
+    total          INTEGER,
+    classification TEXT,
+    description    TEXT,
+    body           BLOB,
+    UNIQUE (shasum, source, observed_at)
+);

@@ -1,0 +1,141 @@
+package store
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+
+	"github.com/klauspost/compress/zstd"
+
+	"midden/internal/cowrie"
+)
+
+// segmentSize is how large the text of a segment may become, in bytes, by
+// adding to it. One chunk alone may be larger.
+const segmentSize = 1 << 20
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// sealed is the text of events as a segment holds it.
+type sealed struct {
+	blob     []byte // zstd
+	size     int    // of the text, bytes
+	checksum uint32 // CRC-32C of the text
+}
+
+// sealer compresses and decompresses the text of segments. Its methods may be
+// called from any goroutine.
+type sealer struct {
+	enc *zstd.Encoder
+	dec *zstd.Decoder
+}
+
+func newSealer() (*sealer, error) {
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithWindowSize(segmentSize),
+		zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true))
+	if err != nil {
+		return nil, err
+	}
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(256<<20), zstd.WithDecoderLowmem(true))
+	if err != nil {
+		return nil, err
+	}
+	return &sealer{enc, dec}, nil
+}
+
+func (s *sealer) close() {
+	s.enc.Close()
+	s.dec.Close()
+}
+
+func (s *sealer) seal(text []byte) *sealed {
+	blob := s.enc.EncodeAll(text, make([]byte, 0, len(text)/8+64))
+	return &sealed{blob: blob, size: len(text), checksum: crc32.Checksum(text, castagnoli)}
+}
+
+func (s *sealer) open(id int64, seg *sealed) ([]byte, error) {
+	text, err := s.dec.DecodeAll(seg.blob, make([]byte, 0, seg.size))
+	if err != nil {
+		return nil, fmt.Errorf("event segment %d is damaged: %w", id, err)
+	}
+	if len(text) != seg.size || crc32.Checksum(text, castagnoli) != seg.checksum {
+		return nil, fmt.Errorf("event segment %d is damaged: its checksum is wrong", id)
+	}
+	return text, nil
+}
+
+// Seal does the part of appending a chunk that needs no database: it
+// compresses the chunk's events and lets go of their text. It may be called
+// from any goroutine.
+func (s *Store) Seal(c *cowrie.Chunk) {
+	if c.Gathered == nil {
+		return
+	}
+	c.Sealed = s.seal.seal(c.Gathered.Text)
+	c.Gathered.Text = nil
+}
+
+// segmentSet is the segments in which events of a session stand, as ranges of
+// ids: in the database the JSON text [[first,last],…].
+type segmentSet [][2]int64
+
+func parseSegments(text string) (segmentSet, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var set segmentSet
+	if err := json.Unmarshal([]byte(text), &set); err != nil {
+		return nil, fmt.Errorf("segments of a session: %w", err)
+	}
+	return set, nil
+}
+
+func (set segmentSet) String() string {
+	if len(set) == 0 {
+		return ""
+	}
+	text, _ := json.Marshal(set)
+	return string(text)
+}
+
+// add adds a segment's id. Ids mostly come in ascending order.
+func (set segmentSet) add(id int64) segmentSet {
+	for i := len(set) - 1; i >= 0; i-- {
+		r := &set[i]
+		switch {
+		case id >= r[0] && id <= r[1]:
+			return set
+		case id == r[1]+1:
+			r[1] = id
+			return set
+		case id > r[1]:
+			return append(set[:i+1], append(segmentSet{{id, id}}, set[i+1:]...)...)
+		}
+	}
+	return append(segmentSet{{id, id}}, set...)
+}
+
+// each calls f for each id, in ascending order.
+func (set segmentSet) each(f func(id int64) error) error {
+	for _, r := range set {
+		for id := r[0]; id <= r[1]; id++ {
+			if err := f(id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// eachLine calls f for each line of a segment's text.
+func eachLine(text []byte, f func(index int, line []byte) error) error {
+	for index := 0; len(text) > 0; index++ {
+		end := bytes.IndexByte(text, '\n')
+		if err := f(index, text[:end]); err != nil {
+			return err
+		}
+		text = text[end+1:]
+	}
+	return nil
+}

@@ -1,0 +1,57 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strconv"
+
+	"midden/internal/cowrie"
+)
+
+// Sources returns the sources whose first record has a fingerprint, the least
+// read ones first.
+func (s *Store) Sources(ctx context.Context, fingerprint string) ([]cowrie.Source, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT id, position, digest, digest_state, tail FROM sources
+		WHERE fingerprint = $1 ORDER BY position, id`, fingerprint)
+	if err != nil {
+		return nil, s.explain(err)
+	}
+	defer rows.Close()
+	var list []cowrie.Source
+	newest := int64(0)
+	for rows.Next() {
+		src := cowrie.Source{Fingerprint: fingerprint}
+		if err := rows.Scan(&src.ID, &src.Mark.Position, &src.Mark.Digest, &src.Mark.State, &src.Mark.Tail); err != nil {
+			return nil, s.explain(err)
+		}
+		newest = max(newest, src.ID)
+		list = append(list, src)
+	}
+	for i := range list {
+		list[i].Newest = newest
+	}
+	return list, s.explain(rows.Err())
+}
+
+// File returns what a path held when it was last looked at; nil if it never was.
+func (s *Store) File(ctx context.Context, path string) (*cowrie.FileState, error) {
+	f := &cowrie.FileState{Path: path}
+	var inode string
+	var size, modTime, source sql.NullInt64
+	err := s.db.QueryRowContext(ctx, `SELECT inode, size, mod_time, source_id, pending_bytes, problem
+		FROM ingest_cursors WHERE source = $1`, path).
+		Scan(scanText{&inode}, &size, &modTime, &source, &f.Pending, scanText{&f.Problem})
+	if errors.Is(err, sql.ErrNoRows) || err == nil && !modTime.Valid { // not one of ours
+		return nil, nil
+	}
+	if err != nil {
+		return nil, s.explain(err)
+	}
+	f.Size, f.ModTime = size.Int64, modTime.Int64
+	f.Inode, _ = strconv.ParseUint(inode, 10, 64)
+	if source.Valid {
+		f.Source = &cowrie.Source{ID: source.Int64}
+	}
+	return f, nil
+}

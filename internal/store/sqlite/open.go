@@ -1,0 +1,152 @@
+// Package sqlite opens a database that is a file.
+//
+// A path comes in, a store goes out. What SQLite needs to be told stands here:
+// how a new file is made, how connections are set up, what its errors mean.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"midden/internal/store"
+	"midden/internal/store/migrate"
+)
+
+// Options say how to open a database.
+type Options struct {
+	Create bool // if there is none, make one
+}
+
+// Open opens the database at path. The error is a *store.SchemaError if it
+// is of a version that this program cannot use.
+func Open(ctx context.Context, path string, o Options) (*store.Store, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && o.Create:
+		if err := create(ctx, path); err != nil {
+			return nil, fmt.Errorf("create database %s: %w", path, explain(err))
+		}
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("there is no database %s: \"midden load\" makes one, --db names another", path)
+	case err != nil:
+		return nil, fmt.Errorf("open database: %w", err)
+	case info.IsDir():
+		return nil, fmt.Errorf("open database %s: it is a directory", path)
+	case info.Size() == 0 && o.Create:
+		if err := migrateAt(ctx, path); err != nil {
+			return nil, fmt.Errorf("create database %s: %w", path, explain(err))
+		}
+	}
+	db, err := connect(path)
+	if err != nil {
+		return nil, err
+	}
+	version, err := migrate.Version(ctx, db)
+	if err == nil && version != migrate.Latest {
+		err = &store.SchemaError{Database: path, Version: version, Latest: migrate.Latest}
+	} else if errors.Is(err, migrate.ErrForeign) || isCode(err, sqlite3.SQLITE_NOTADB) {
+		err = &store.SchemaError{Database: path, Version: -1, Latest: migrate.Latest}
+	}
+	if err != nil {
+		db.Close()
+		return nil, explain(err)
+	}
+	return store.New(db, explain)
+}
+
+// create makes a database under another name and gives it its own when it is
+// whole: nobody ever sees half of one, and of two that do so at once one wins.
+func create(ctx context.Context, path string) error {
+	dir, err := os.MkdirTemp(filepath.Dir(path), ".midden-new-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	made := filepath.Join(dir, "new.db")
+	if err := migrateAt(ctx, made); err != nil {
+		return err
+	}
+	if err := os.Link(made, path); err == nil || errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	// Some file systems have no links.
+	return os.Rename(made, path)
+}
+
+// migrateAt makes the tables in a new or empty file that only its owner may
+// read: it holds attackers' passwords and what they did.
+func migrateAt(ctx context.Context, path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	db, err := connect(path)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return migrate.Create(ctx, db)
+}
+
+// Settings of every connection. The page size counts only where a file is
+// made. With NORMAL a power cut may take the last transactions with it, but
+// never a part of one.
+var pragmas = []string{
+	"page_size(16384)",
+	"busy_timeout(10000)",
+	"journal_mode(wal)",
+	"synchronous(normal)",
+	"cache_size(-32768)",
+	"wal_autocheckpoint(2000)",
+	"journal_size_limit(67108864)",
+	"temp_store(memory)",
+	"foreign_keys(off)",
+}
+
+func connect(path string) (*sql.DB, error) {
+	q := url.Values{"_pragma": pragmas, "_txlock": {"immediate"}}
+	if strings.HasPrefix(path, "/") {
+		path = "//" + path
+	}
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(4)
+	return db, nil
+}
+
+func isCode(err error, code int) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code()&0xff == code
+}
+
+// explain says in plain words what the common errors of SQLite mean.
+func explain(err error) error {
+	switch {
+	case isCode(err, sqlite3.SQLITE_FULL):
+		return fmt.Errorf("the disk is full: make room and run the same command again, it goes on where it was (%w)", err)
+	case isCode(err, sqlite3.SQLITE_READONLY):
+		return fmt.Errorf("the database cannot be written: check the rights of the file and of its directory (%w)", err)
+	case isCode(err, sqlite3.SQLITE_BUSY), isCode(err, sqlite3.SQLITE_LOCKED):
+		return fmt.Errorf("%w (%w)", store.ErrLocked, err)
+	case isCode(err, sqlite3.SQLITE_CORRUPT):
+		return fmt.Errorf("the database is damaged: restore a copy, or recover what can be read with \"sqlite3 DB .recover\" (%w)", err)
+	case isCode(err, sqlite3.SQLITE_IOERR):
+		return fmt.Errorf("the disk failed: what was committed is safe, run the same command again when the disk is well (%w)", err)
+	}
+	return err
+}

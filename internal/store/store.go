@@ -1,0 +1,79 @@
+// Package store keeps what midden knows, in SQL tables.
+//
+// Chunks of logs come in and are appended, each batch in one transaction with
+// the position it was read to; events, sessions, files, sightings and dead
+// letters go out. How events lie on disk is known here and nowhere else. The
+// store never adds anything twice: an event that it has already is a
+// duplicate, whatever file it comes from.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+)
+
+// ErrLocked says that another process has been writing for so long that
+// waiting was given up.
+var ErrLocked = errors.New("the database is locked by another process")
+
+// ErrNotFound says that there is nothing under that name.
+var ErrNotFound = errors.New("not found")
+
+// ErrAmbiguous says that a prefix fits more than one hash.
+var ErrAmbiguous = errors.New("ambiguous")
+
+// SchemaError says that a database is of a version that cannot be used.
+type SchemaError struct {
+	Database string
+	Version  int // -1: it is not a database of ours at all
+	Latest   int
+}
+
+func (e *SchemaError) Error() string {
+	switch {
+	case e.Version < 0:
+		return fmt.Sprintf("%s is not a database of midden or cowrieprocessor", e.Database)
+	case e.Version > e.Latest:
+		return fmt.Sprintf("%s has schema version %d, this midden knows up to %d: use a newer midden", e.Database, e.Version, e.Latest)
+	}
+	return fmt.Sprintf("%s has schema version %d, this midden works on %d: upgrade it with \"midden migrate --db %s\"",
+		e.Database, e.Version, e.Latest, e.Database)
+}
+
+// Store is an open database.
+type Store struct {
+	db      *sql.DB
+	explain func(error) error
+	seal    *sealer
+}
+
+// New returns the store in a database whose tables are of the latest version.
+// explain puts the engine's errors into plain words.
+func New(db *sql.DB, explain func(error) error) (*Store, error) {
+	seal, err := newSealer()
+	if err != nil {
+		return nil, err
+	}
+	return &Store{db: db, explain: explain, seal: seal}, nil
+}
+
+// Close closes the database.
+func (s *Store) Close() error {
+	s.seal.close()
+	return s.explain(s.db.Close())
+}
+
+// inTx runs f in a transaction that can write from its beginning.
+func (s *Store) inTx(ctx context.Context, f func(*sql.Tx) error) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return s.explain(err)
+	}
+	defer tx.Rollback()
+	if err := f(tx); err != nil {
+		return s.explain(err)
+	}
+	return s.explain(tx.Commit())
+}

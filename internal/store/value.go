@@ -1,0 +1,58 @@
+package store
+
+import (
+	"database/sql"
+	"time"
+
+	"midden/internal/cowrie"
+)
+
+// Times stand in two forms: in columns that cowrieprocessor made, in its own,
+// so that it can go on reading them; in all others as RFC 3339.
+
+// timeText is a time for a column of midden's own.
+func timeText(t cowrie.Time) any { return orNull(t.String()) }
+
+// timeSQL is a time for a column of cowrieprocessor's.
+func timeSQL(t cowrie.Time) any { return orNull(t.SQL()) }
+
+// orNull is NULL for the empty text.
+func orNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+func orNull64(n int64, null bool) any {
+	if null {
+		return nil
+	}
+	return n
+}
+
+// scanTime reads a time in any of the forms; what is none is NoTime.
+type scanTime struct{ t *cowrie.Time }
+
+func (s scanTime) Scan(src any) error {
+	*s.t = cowrie.NoTime
+	switch v := src.(type) {
+	case string:
+		*s.t, _ = cowrie.ParseTime([]byte(v))
+	case []byte:
+		*s.t, _ = cowrie.ParseTime(v)
+	case time.Time:
+		*s.t = cowrie.FromStd(v)
+	}
+	return nil
+}
+
+// scanText reads a text that may be NULL, which is "".
+type scanText struct{ s *string }
+
+func (s scanText) Scan(src any) error {
+	var n sql.NullString
+	err := n.Scan(src)
+	*s.s = n.String
+	return err
+}
