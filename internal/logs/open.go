@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"runtime"
-	"sync/atomic"
 
 	"github.com/cosnicolaou/pbzip2"
 	"github.com/klauspost/compress/gzip"
@@ -36,7 +35,7 @@ type File struct {
 	ctx    context.Context
 	input  io.Reader // the decompressed content
 	close  func()
-	offset atomic.Int64 // bytes of the file that were read
+	offset int64 // bytes of the file that were read
 }
 
 // Open opens a regular file and tells by its first bytes how it is compressed.
@@ -65,9 +64,16 @@ func Open(ctx context.Context, path string) (*File, error) {
 // Info tells of the file as it was when it was opened.
 func (f *File) Info() os.FileInfo { return f.info }
 
-// BytesRead returns how many bytes of the file, as it lies on disk, were read.
-// It may be called from any goroutine.
-func (f *File) BytesRead() int64 { return f.offset.Load() }
+// Refresh looks at the file anew, under whatever name it is now, and goes back
+// to its beginning.
+func (f *File) Refresh() error {
+	info, err := f.file.Stat()
+	if err != nil {
+		return err
+	}
+	f.info = info
+	return f.rewind()
+}
 
 // Close closes the file.
 func (f *File) Close() error {
@@ -88,7 +94,7 @@ func (f *File) rewind() error {
 	if _, err := f.file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	f.offset.Store(0)
+	f.offset = 0
 	counted := &counter{f.file, &f.offset}
 	var magic [10]byte
 	n, err := io.ReadFull(counted, magic[:])
@@ -203,11 +209,11 @@ func unexpected(err error) error {
 // counter counts what is read through it.
 type counter struct {
 	r io.Reader
-	n *atomic.Int64
+	n *int64
 }
 
 func (c *counter) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
-	c.n.Add(int64(n))
+	*c.n += int64(n)
 	return n, err
 }

@@ -66,6 +66,9 @@ func (r *Reader) Fingerprint() string { return r.first }
 // Position returns how far the content was given out, in bytes.
 func (r *Reader) Position() int64 { return r.at }
 
+// BytesRead returns how many bytes of the file, as it lies on disk, were read.
+func (r *Reader) BytesRead() int64 { return r.file.offset }
+
 // LooksLikeLog reports whether the content begins as a log does.
 func (r *Reader) LooksLikeLog() bool {
 	switch start := skipSpace(r.buf); {
@@ -97,7 +100,7 @@ func (r *Reader) Resume(m cowrie.Mark) bool {
 	if _, err := r.file.file.Seek(m.Position, io.SeekStart); err != nil {
 		return false
 	}
-	r.file.offset.Store(m.Position)
+	r.file.offset = m.Position
 	r.file.input = &counter{r.file.file, &r.file.offset}
 	r.buf, r.at, r.tail, r.err = nil, m.Position, tail, nil
 	r.resumed = true

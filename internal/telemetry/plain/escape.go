@@ -66,25 +66,16 @@ func escape(s string, also rune) string {
 			}
 			marks = 0
 		case bad:
-			writeEscape(&b, 'x', rune(s[i]), 2)
+			writeHex(&b, 'x', rune(s[i]), 2)
 			marks = maxMarks
-		case !shown(r) || (r == also && !bad && also != utf8.RuneError):
-			switch {
-			case r < utf8.RuneSelf:
-				writeEscape(&b, 'x', r, 2)
-			case r <= 0xFFFF:
-				writeEscape(&b, 'u', r, 4)
-			default:
-				writeEscape(&b, 'U', r, 8)
-			}
+		case !shown(r), r == also && also != utf8.RuneError:
+			writeEscape(&b, r)
 			marks = maxMarks
+		case unicode.In(r, unicode.Mn, unicode.Me) && marks >= maxMarks:
+			writeEscape(&b, r)
 		case unicode.In(r, unicode.Mn, unicode.Me):
-			if marks >= maxMarks {
-				writeEscape(&b, 'u', r, 4)
-			} else {
-				b.WriteString(s[i : i+n])
-				marks++
-			}
+			b.WriteString(s[i : i+n])
+			marks++
 		default:
 			b.WriteString(s[i : i+n])
 			marks = 0
@@ -129,7 +120,18 @@ func startsHex(s string, n int) bool {
 	return true
 }
 
-func writeEscape(b *strings.Builder, form byte, r rune, digits int) {
+func writeEscape(b *strings.Builder, r rune) {
+	switch {
+	case r < utf8.RuneSelf:
+		writeHex(b, 'x', r, 2)
+	case r <= 0xFFFF:
+		writeHex(b, 'u', r, 4)
+	default:
+		writeHex(b, 'U', r, 8)
+	}
+}
+
+func writeHex(b *strings.Builder, form byte, r rune, digits int) {
 	b.WriteByte('\\')
 	b.WriteByte(form)
 	for shift := 4 * (digits - 1); shift >= 0; shift -= 4 {

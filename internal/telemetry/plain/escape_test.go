@@ -36,6 +36,7 @@ func TestEscape(t *testing.T) {
 		{"scripts", "пароль 密码 كلمة ✓ 🦀", "пароль 密码 كلمة ✓ 🦀"},
 		{"accents", "e\u0301 ế", "e\u0301 ế"},
 		{"mark with nothing below", "\u0301a", `\u0301a`},
+		{"mark beyond U+FFFF", "\U0001e00d", `\U0001e00d`},
 		{"mark on an escape", "\x1b\u0301", `\x1b\u0301`},
 		{"stacked marks", "a" + strings.Repeat("\u0301", 6), "a" + strings.Repeat("\u0301", 4) + `\u0301\u0301`},
 
@@ -72,7 +73,7 @@ func TestQuote(t *testing.T) {
 }
 
 func FuzzEscape(f *testing.F) {
-	for _, s := range []string{"", `\`, `\\x1b`, "\\\x1b", "\x1b[0m", "a\u0301\u0301", "\u009b\x9b", `\U0001f600`, "\\\u202e", "\\\u0301", `\x"`} {
+	for _, s := range []string{"", `\`, `\\x1b`, "\\\x1b", "\x1b[0m", "a\u0301\u0301", "\u009b\x9b", `\U0001f600`, "\\\u202e", "\\\u0301", `\x"`, "\U0001e00d"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

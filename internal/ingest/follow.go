@@ -1,0 +1,174 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"midden/internal/cowrie"
+	"midden/internal/logs"
+)
+
+// How a follower spends its time.
+const (
+	minPause = 200 * time.Millisecond // between two looks
+	maxPause = 2 * time.Second
+	settle   = 2 * time.Second // since the last write, until a copy is taken for finished
+	farewell = 5 * time.Second // without a write, until a log that lost its name is closed
+	maxHeld  = 256             // files that are kept open
+)
+
+// heldFile is a log that is kept open, so that what is still written to it is
+// read after it was renamed or removed.
+type heldFile struct {
+	file   *logs.File
+	found  logs.Found
+	source *cowrie.Source
+	quiet  time.Time // since when nothing came
+}
+
+// seenFile is what a path was when it was last looked at.
+type seenFile struct {
+	size, modTime int64
+	inode         uint64
+}
+
+// hold keeps a file open, closing the one that was open under its name. The
+// two are the same file: one that lost its name was set apart before.
+func (l *loader) hold(file *logs.File, f logs.Found, src *cowrie.Source) {
+	if have := l.held[f.Path]; have != nil {
+		have.file.Close()
+	} else if len(l.held) >= maxHeld {
+		file.Close()
+		return
+	}
+	l.held[f.Path] = &heldFile{file: file, found: f, source: src}
+}
+
+func (l *loader) release() {
+	for _, h := range l.held {
+		h.file.Close()
+	}
+	for _, h := range l.gone {
+		h.file.Close()
+	}
+	l.held, l.gone = nil, nil
+}
+
+// follow looks at the files again and again, until the context ends. After
+// each look all that was found is stored, so that the next one knows it.
+func (l *loader) follow(ctx context.Context, paths []string) error {
+	l.Log.Info("following", "paths", paths)
+	for {
+		start := time.Now()
+		files, problems, err := logs.Find(ctx, paths)
+		if err != nil {
+			return err
+		}
+		for _, p := range problems {
+			l.fail(p.Path, p.Err)
+		}
+		if err := l.look(ctx, files); err != nil {
+			return err
+		}
+		// A tenth of the time at the most is spent on looking.
+		pause := min(max(minPause, 10*time.Since(start)), maxPause)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+// look reads what has changed.
+func (l *loader) look(ctx context.Context, files []logs.Found) error {
+	l.partGone(files)
+	if err := l.readGone(ctx); err != nil {
+		return err
+	}
+	var changed []logs.Found
+	paths := make(map[string]bool, len(files))
+	for _, f := range files {
+		paths[f.Path] = true
+		now := seenFile{f.Size, f.ModTime, f.Inode}
+		if have, ok := l.seen[f.Path]; !ok || have != now {
+			changed = append(changed, f)
+			l.seen[f.Path] = now
+		}
+	}
+	for path := range l.seen {
+		if !paths[path] {
+			delete(l.seen, path)
+			delete(l.pending, path)
+		}
+	}
+	again, err := l.readAll(ctx, changed)
+	for _, f := range again {
+		delete(l.seen, f.Path)
+	}
+	return err
+}
+
+// partGone sets those files apart that are not under their name any more.
+func (l *loader) partGone(files []logs.Found) {
+	inodes := make(map[string]uint64, len(files))
+	for _, f := range files {
+		inodes[f.Path] = f.Inode
+	}
+	for path, h := range l.held {
+		if inodes[path] != h.found.Inode {
+			delete(l.held, path)
+			h.quiet = time.Now()
+			l.gone = append(l.gone, h)
+		}
+	}
+}
+
+// readGone reads on in files that have lost their name. Writers may keep them
+// open for a while.
+func (l *loader) readGone(ctx context.Context) error {
+	l.round = map[string]bool{}
+	var rest []*heldFile
+	for _, h := range l.gone {
+		err := l.readOn(ctx, h)
+		switch {
+		case errors.Is(err, errAgain):
+		case err != nil:
+			return err
+		case time.Since(h.quiet) > farewell:
+			h.file.Close()
+			continue
+		}
+		rest = append(rest, h)
+	}
+	l.gone = rest
+	return l.pipe.drain()
+}
+
+// readOn reads what has come to an open file since it was read.
+func (l *loader) readOn(ctx context.Context, h *heldFile) error {
+	before := h.file.Info()
+	if err := h.file.Refresh(); err != nil {
+		return nil
+	}
+	if !h.file.Info().ModTime().Equal(before.ModTime()) || h.file.Info().Size() != before.Size() {
+		h.quiet = time.Now()
+	}
+	r, err := logs.NewReader(h.file)
+	if err != nil || r.Fingerprint() == "" {
+		return nil
+	}
+	rd := &reading{found: h.found}
+	rd.source, err = l.identify(ctx, r, h.file.Found(), &cowrie.FileState{Inode: h.found.Inode, Source: h.source})
+	if err != nil {
+		return err
+	}
+	return l.readSource(ctx, r, rd, nil)
+}
+
+// inTheMaking reports whether a file was written to just now.
+func (l *loader) inTheMaking(f logs.Found) bool {
+	age := time.Since(time.Unix(0, f.ModTime))
+	return age >= 0 && age < settle
+}
