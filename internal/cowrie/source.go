@@ -33,6 +33,8 @@ type Chunk struct {
 	Gathered *Gathered
 	// Sealed is what the event log made of Gathered.Text (see EventLog.Seal).
 	Sealed any
+	// Resolves, if not 0, is the dead letter that the chunk's event was.
+	Resolves int64
 	// File, if not nil, is what is now known of a file that holds the source.
 	File *FileState
 }

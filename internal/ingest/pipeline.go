@@ -14,7 +14,7 @@ import (
 // How much may be on its way at once.
 const (
 	maxRaw     = logs.MaxRecord + 2*logs.BlockSize // bytes read and not yet compressed
-	maxWaiting = 32                                // chunks between the reader and the writer
+	maxWaiting = 8                                 // chunks between the reader and the writer
 )
 
 // When a batch is committed: as soon as one of these is reached.

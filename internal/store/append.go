@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -126,6 +124,12 @@ func (a *appending) chunk(c *cowrie.Chunk) error {
 			return err
 		}
 		row.mark = c.Mark
+	}
+	if c.Resolves != 0 {
+		if err := a.exec(`UPDATE dead_letter_events SET resolved = $1, resolved_at = $2 WHERE id = $3`,
+			true, cowrie.FromStd(a.now).SQL(), c.Resolves); err != nil {
+			return err
+		}
 	}
 	if c.File != nil {
 		return a.cursor(c.File, row)
@@ -304,22 +308,13 @@ func (a *appending) source(src *cowrie.Source) (*sourceRow, error) {
 // deadLetter stores a line that is not an event. It reports false if the same
 // line is a dead letter already.
 func (a *appending) deadLetter(row *sourceRow, c *cowrie.Chunk, d *cowrie.DeadLetter) (fresh bool, err error) {
-	payload := map[string]any{}
-	switch {
-	case d.Line == nil:
-		payload["length"] = d.Length
-	case utf8.Valid(d.Line):
-		payload["line"] = string(d.Line)
-	default:
-		payload["line_base64"] = base64.StdEncoding.EncodeToString(d.Line)
-	}
-	text, err := json.Marshal(payload)
+	payload, err := deadPayload(d, utf8.Valid(d.Line))
 	if err != nil {
 		return false, err
 	}
 	n, err := a.changed(`INSERT INTO dead_letter_events (source, source_id, source_offset, length, digest, reason, payload, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`,
-		orNull(c.Path), row.id, c.Start+d.Offset, d.Length, d.Digest, d.Reason, string(text), cowrie.FromStd(a.now).SQL())
+		orNull(c.Path), row.id, c.Start+d.Offset, d.Length, d.Digest, d.Reason, payload, cowrie.FromStd(a.now).SQL())
 	return n > 0, err
 }
 

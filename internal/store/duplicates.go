@@ -166,34 +166,16 @@ func (a *appending) lookUpSessions(g *cowrie.Gathered) error {
 		}
 	}
 	return inLists(ids, func(list string, args []any) error {
-		rows, err := a.query(`SELECT session_id, first_event_at, last_event_at, event_count, command_count,
-			file_downloads, login_attempts, sensor, src_ip, protocol, duration_ms, client_version, hassh, username,
-			password, login_at, login_successes, file_uploads, failed_transfers, shared_id, segments
-			FROM session_summaries WHERE session_id IN (`+list+`)`, args...)
+		rows, err := a.query(`SELECT `+sessionColumns+` FROM session_summaries s WHERE s.session_id IN (`+list+`)`, args...)
 		if err != nil {
 			return err
 		}
 		for rows.Next() {
-			row, s := &sessionRow{}, &cowrie.Session{}
-			var duration *int64
-			var segments string
-			err := rows.Scan(&s.ID, scanTime{&s.First}, scanTime{&s.Last}, &s.Events, &s.Commands,
-				&s.Downloads, &s.LoginAttempts, scanText{&s.Sensor}, scanText{&s.SrcIP}, scanText{&s.Protocol},
-				&duration, scanText{&s.ClientVersion}, scanText{&s.HASSH}, scanText{&s.Username},
-				scanText{&s.Password}, scanTime{&s.LoginAt}, &s.LoginSuccesses, &s.Uploads, &s.FailedTransfers,
-				&s.SharedID, scanText{&segments})
+			s, segments, err := scanSession(rows.Scan)
 			if err != nil {
 				return err
 			}
-			s.Duration = -1
-			if duration != nil {
-				s.Duration = *duration
-			}
-			if row.segments, err = parseSegments(segments); err != nil {
-				return fmt.Errorf("session %s: %w", s.ID, err)
-			}
-			row.session, row.known, row.stored = s, true, s.Events
-			a.sessions[s.ID] = row
+			a.sessions[s.ID] = &sessionRow{session: s, known: true, stored: s.Events, segments: segments}
 		}
 		return rows.Err()
 	})
@@ -220,18 +202,12 @@ func inLists(values []any, f func(placeholders string, args []any) error) error 
 	return nil
 }
 
-var listPlaceholders = placeholders(1, listSize)
+var listPlaceholders = placeholders(listSize)
 
-// placeholders returns "$from, …" for n parameters.
-func placeholders(from, n int) string {
-	var b strings.Builder
-	for i := range n {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		fmt.Fprintf(&b, "$%d", from+i)
-	}
-	return b.String()
+// placeholders returns n parameters without names: SQLite looks a name up in
+// a list of all names, for every parameter of every row.
+func placeholders(n int) string {
+	return strings.Repeat("?, ", n-1) + "?"
 }
 
 // segmentCache holds the text of the segments that were last looked into.

@@ -366,13 +366,8 @@ func (in *inserter) done() error {
 }
 
 func (in *inserter) write(rows int) error {
-	query := in.head
-	for i := range rows {
-		if i > 0 {
-			query += ", "
-		}
-		query += "(" + placeholders(i*in.columns+1, in.columns) + ")"
-	}
+	one := "(" + placeholders(in.columns) + ")"
+	query := in.head + strings.Repeat(one+", ", rows-1) + one
 	n := rows * in.columns
 	err := in.a.exec(query, in.args[:n]...)
 	in.args = in.args[:copy(in.args, in.args[n:])]

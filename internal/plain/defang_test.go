@@ -30,6 +30,8 @@ func TestDefang(t *testing.T) {
 		{"www.evil.com/a.b WWW2.evil.com", "www[.]evil[.]com/a.b WWW2[.]evil[.]com"},
 		{"ftp.evil.com ftp1.sh tftp1.sh", "ftp[.]evil[.]com ftp1.sh tftp1.sh"},
 		{`C:\Windows 12:30 a.b:c`, `C:\Windows 12:30 a.b:c`},
+		{"\u202ftp://a.b", "\u202fxp://a[.]b"}, // escaped, \u202ftp://
+		{"\xbftp://a.b \x0ftps:/a.b", "\xbfxp://a[.]b \x0fxps:/a[.]b"},
 		{"http:", "http:"},
 		{"http://", "hxxp://"},
 	} {
@@ -46,7 +48,7 @@ var (
 )
 
 func FuzzDefang(f *testing.F) {
-	for _, s := range []string{"http://a.b", "http://http://a.b", `http:\/\/a.b`, "ftp://www.a.b", "a://b.c", "www.a.b", "http:http:/a", "hhttp://a[.]b.[.]", "http://[.", "http://a:ftp:\\b"} {
+	for _, s := range []string{"http://a.b", "http://http://a.b", `http:\/\/a.b`, "ftp://www.a.b", "a://b.c", "www.a.b", "http:http:/a", "hhttp://a[.]b.[.]", "http://[.", "http://a:ftp:\\b", "\xbftp:/"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

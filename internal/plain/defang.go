@@ -40,7 +40,9 @@ func defangURLs(s string) string {
 		scheme, rest := s[start:colon], s[colon+1:]
 		host := rest[slashes(rest):]
 		hasSlash := len(host) < len(rest)
-		if !(hasSlash && isWeb(scheme)) && !(scheme != "" && strings.HasPrefix(rest, "//")) {
+		if hasSlash && isTail.MatchString(scheme) && start > 0 && endsInHex(s[start-1]) {
+			scheme = strings.NewReplacer("t", "x", "T", "X").Replace(scheme)
+		} else if !(hasSlash && isWeb(scheme)) && !(scheme != "" && strings.HasPrefix(rest, "//")) {
 			continue
 		}
 		end := authorityEnd(host)
@@ -67,12 +69,22 @@ func slashes(s string) int {
 	return len(s) - len(strings.TrimLeft(s, `/\`))
 }
 
-var webScheme = regexp.MustCompile(`(?i)(?:http|ftp)s?$`)
+// A bare tp counts as ftp: after a character that Escape writes with a final f
+// (\u202f, \xff) it would become one.
+var (
+	webScheme = regexp.MustCompile(`(?i)(?:http|ftp|^tp)s?$`)
+	clickable = regexp.MustCompile(`(?i)http|ftp|^tp`)
+)
 
 // isWeb reports whether scheme ends in one that is clicked on.
 func isWeb(scheme string) bool { return webScheme.MatchString(scheme) }
 
-var clickable = regexp.MustCompile(`(?i)http|ftp`)
+// isTail is ftp without its first letter, which the last hex digit of an escape
+// may give back: the byte 0xbf and tp: are shown as \xbftp:.
+var isTail = regexp.MustCompile(`(?i)^tps?$`)
+
+// endsInHex reports whether Escape may write a character that ends in c as hex.
+func endsInHex(c byte) bool { return c < ' ' || c > '~' }
 
 // disarmScheme turns the t of http and ftp into an x, in the same case.
 func disarmScheme(scheme string) string {

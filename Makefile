@@ -1,0 +1,58 @@
+# "make help" explains the targets.
+
+GO      ?= go
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X midden/internal/cli.Version=$(VERSION)
+BIN     := bin/midden
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Explain the targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build bin/midden, one static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/midden
+
+.PHONY: demo
+demo: build ## Load the example logs and show which files attackers dropped
+	@scripts/demo.sh $(BIN)
+
+.PHONY: test
+test: ## Run all tests under the race detector (a few minutes)
+	@scripts/need.sh gcc:gcc gcc:libc6-dev
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+
+.PHONY: lint
+lint: ## Run gofmt, go vet and staticcheck
+	@unformatted=$$(gofmt -l cmd internal); if [ -n "$$unformatted" ]; then \
+		echo "not formatted with gofmt:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+.PHONY: bench
+bench: build ## Measure loading and queries, as ratios within one run
+	@scripts/need.sh sqlite3:sqlite3 gzip:gzip /usr/bin/time:time
+	@scripts/bench.sh $(BIN)
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME (default 1m)
+	@scripts/fuzz.sh
+
+.PHONY: soak
+soak: build ## Kill loads at random for SOAKTIME (default 10m) and compare the results
+	@scripts/need.sh gcc:gcc gcc:libc6-dev
+	CGO_ENABLED=1 MIDDEN_SOAK=$${SOAKTIME:-10m} $(GO) test -race -count=1 -timeout 0 -run 'TestKill' -v ./internal/cli
+
+.PHONY: docs
+docs: ## Write docs/commands.md from the commands
+	$(GO) run ./internal/cli/docs > docs/commands.md
+
+.PHONY: examples
+examples: build ## Write the synthetic part of the example logs anew
+	@scripts/examples.sh $(BIN)
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf bin

@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"midden/internal/cli/render"
+	"midden/internal/store"
+)
+
+func (a *app) doctorCmd() *cobra.Command {
+	deep := false
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Look whether the database is well",
+		Long: `Looks for damage in the database file, and whether the tables agree with each
+other. Changes nothing. Ends with 5 if something is wrong.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.doctor(cmd.Context(), deep)
+		},
+	}
+	cmd.Flags().BoolVar(&deep, "deep", false, "decompress every stored event, too, and compare checksums")
+	return cmd
+}
+
+func (a *app) doctor(ctx context.Context, deep bool) error {
+	db, err := a.open(ctx, false)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	out := render.New(a.stdout, a.format, []render.Column{{Name: "check"}, {Name: "state"}, {Name: "detail"}})
+	ill := 0
+	each := func(c store.Check) error {
+		if c.State == store.CheckFailure {
+			ill++
+		}
+		return out.Row(c.Name, string(c.State), c.Detail)
+	}
+	if err := each(a.checkMode()); err != nil {
+		return err
+	}
+	if err := db.Doctor(ctx, deep, each); err != nil {
+		return err
+	}
+	if err := out.Close(); err != nil {
+		return err
+	}
+	if ill > 0 {
+		return &exit{exitDiffers, fmt.Errorf("%d checks failed", ill)}
+	}
+	return nil
+}
+
+// checkMode looks who may read the database.
+func (a *app) checkMode() store.Check {
+	c := store.Check{Name: "who may read it", State: store.CheckOK, Detail: "its owner alone"}
+	path, err := databasePath(a.db, os.Getenv)
+	if err != nil {
+		return c
+	}
+	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
+		c.State = store.CheckNotice
+		c.Detail = fmt.Sprintf("others than its owner, too (mode %04o); it holds passwords that attackers tried", info.Mode().Perm())
+	}
+	return c
+}

@@ -1,0 +1,147 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"midden/internal/cli/render"
+	"midden/internal/ingest"
+	"midden/internal/telemetry"
+)
+
+func (a *app) loadCmd() *cobra.Command {
+	var o ingest.Options
+	var statusDir string
+	cmd := &cobra.Command{
+		Use:   "load PATH...",
+		Short: "Read what is new in Cowrie's logs into the database",
+		Long: `Reads Cowrie's JSON logs: files, or directories with all that is below them;
+plain, gzip, bzip2 or zstd; an event a line, pretty-printed, or in one array.
+What was read before is not read again, under whatever name it comes: run it as
+often as you like. With --follow it stays and reads what is written.
+
+Ends with 3 if lines are no events (see "midden dead-letters list") or files
+cannot be read; all the rest is stored then, too.`,
+		Example: `  midden load /srv/cowrie/var/log/cowrie
+  midden load --follow --sensor dmz-1 cowrie.json
+  midden load archive/*.bz2 -o json`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usage("load takes the files and directories to read; see \"midden load --help\"")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.load(cmd.Context(), args, o, statusDir)
+		},
+	}
+	cmd.Flags().BoolVarP(&o.Follow, "follow", "f", false, "stay, and read what is written from now on")
+	cmd.Flags().StringVar(&o.Sensor, "sensor", "", "sensor of the events that name none")
+	cmd.Flags().StringVar(&statusDir, "status-dir", "", "write status files for monitoring into this directory")
+	return cmd
+}
+
+func (a *app) load(ctx context.Context, paths []string, o ingest.Options, statusDir string) error {
+	db, err := a.open(ctx, true)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+
+	phase := "bulk_ingest"
+	if o.Follow {
+		phase = "delta_ingest"
+	}
+	watch := a.watch(phase, statusDir)
+	o.Log = a.log
+	o.Observe = watch.observe
+	sum, err := ingest.Load(ctx, db, paths, o)
+	stopped := errors.Is(err, context.Canceled)
+	watch.close(err, stopped)
+	if err != nil && !stopped {
+		return err
+	}
+	if err := db.Close(); err != nil {
+		return err
+	}
+	if err := a.printSummary(&sum); err != nil {
+		return err
+	}
+	if stopped {
+		return err
+	}
+	if sum.DeadLetters > 0 || len(sum.Unreadable) > 0 {
+		return &exit{code: exitPartial}
+	}
+	return nil
+}
+
+func (a *app) printSummary(s *ingest.Summary) error {
+	seconds := s.Elapsed.Round(time.Millisecond).Seconds()
+	err := render.Record(a.stdout, a.format, []render.Field{
+		{Name: "files_read", Kind: render.Int, Value: s.FilesRead},
+		{Name: "files_known", Kind: render.Int, Value: s.FilesKnown},
+		{Name: "files_passed_over", Kind: render.Int, Value: s.FilesPassed},
+		{Name: "files_unreadable", Kind: render.Int, Value: int64(len(s.Unreadable))},
+		{Name: "lines", Kind: render.Int, Value: s.Lines},
+		{Name: "events", Kind: render.Int, Value: s.Events},
+		{Name: "duplicates", Kind: render.Int, Value: s.Duplicates},
+		{Name: "dead_letters", Kind: render.Int, Value: s.DeadLetters},
+		{Name: "blank", Kind: render.Int, Value: s.Blank},
+		{Name: "pending_bytes", Kind: render.Int, Value: s.PendingBytes},
+		{Name: "sessions", Kind: render.Int, Value: s.Sessions},
+		{Name: "files", Kind: render.Int, Value: s.Files},
+		{Name: "sightings", Kind: render.Int, Value: s.Sightings},
+		{Name: "seconds", Kind: render.Int, Value: seconds},
+	})
+	if err != nil {
+		return err
+	}
+	if s.FilesPassed > 0 {
+		a.hint("passed over, since they do not begin like a log: %s%s (name a file to have it read all the same)",
+			strings.Join(s.Passed, ", "), more(s.FilesPassed, len(s.Passed)))
+	}
+	if s.PendingBytes > 0 {
+		a.hint("%d bytes wait: a last line that is not complete is read when it is", s.PendingBytes)
+	}
+	if s.DeadLetters > 0 {
+		a.hint("%d lines are no events and were kept as dead letters: \"midden dead-letters list\" shows them", s.DeadLetters)
+	}
+	if n := len(s.Unreadable); n > 0 {
+		a.hint("%d of the inputs could not be read, or not to the end: see above", n)
+	}
+	return nil
+}
+
+func more(all int64, shown int) string {
+	if all <= int64(shown) {
+		return ""
+	}
+	return fmt.Sprintf(" and %d more", all-int64(shown))
+}
+
+// watch shows how far a long run is: a bar or log lines, and status files.
+type watch struct {
+	progress *telemetry.Progress
+	status   *telemetry.StatusWriter
+	last     telemetry.Status
+}
+
+func (a *app) watch(phase, statusDir string) *watch {
+	w := &watch{}
+	if f, ok := a.stderr.(*os.File); ok && !a.quiet {
+		w.progress = telemetry.NewProgress(f, a.log, phase)
+		a.log = telemetry.NewLogger(w.progress, a.level(), a.jsonLog)
+	}
+	if statusDir != "" {
+		id := fmt.Sprintf("%s-%d", time.Now().UTC().Format("20060102T150405"), os.Getpid())
+		w.status = telemetry.NewStatusWriter(statusDir, phase, id, a.log, time.Now)
+	}
+	return w
+}

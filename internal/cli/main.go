@@ -1,0 +1,198 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"midden/internal/cli/render"
+	"midden/internal/store"
+	"midden/internal/store/sqlite"
+	"midden/internal/telemetry"
+)
+
+// Exit codes.
+const (
+	exitDone      = 0
+	exitFailed    = 1
+	exitUsage     = 2
+	exitPartial   = 3 // dead letters or unreadable inputs; the rest is committed
+	exitLocked    = 4
+	exitDiffers   = 5 // a check found a difference
+	exitSchema    = 7
+	exitInterrupt = 130
+	exitTerminate = 143
+)
+
+// exit is an error that asks for an exit code. Without a message it only does that.
+type exit struct {
+	code int
+	err  error
+}
+
+func (e *exit) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e *exit) Unwrap() error { return e.err }
+
+func usage(format string, args ...any) error {
+	return &exit{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// app is what the commands share.
+type app struct {
+	stdout, stderr io.Writer
+	db             string
+	output         string
+	format         render.Format
+	verbose        int
+	quiet          bool
+	jsonLog        bool
+	log            *slog.Logger
+}
+
+// Main runs the program and returns its exit code.
+func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	terminated := make(chan os.Signal, 1)
+	signal.Notify(terminated, syscall.SIGTERM)
+	defer signal.Stop(terminated)
+
+	a := &app{stdout: stdout, stderr: stderr}
+	root := a.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	code := exitCode(err)
+	if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {
+		code = exitInterrupt
+		select {
+		case <-terminated:
+			code = exitTerminate
+		default:
+		}
+		return code
+	}
+	if err != nil && err.Error() != "" {
+		fmt.Fprintf(stderr, "midden: %s\n", render.Escape(err.Error()))
+	}
+	return code
+}
+
+func exitCode(err error) int {
+	var e *exit
+	var schema *store.SchemaError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &e):
+		return e.code
+	case errors.As(err, &schema):
+		return exitSchema
+	case errors.Is(err, store.ErrLocked):
+		return exitLocked
+	case errors.Is(err, syscall.EPIPE):
+		return exitDone // whoever read the output has seen enough
+	}
+	return exitFailed
+}
+
+// root returns the command tree.
+func (a *app) root() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "midden",
+		Short: "Keeps what Cowrie honeypots leave behind",
+		Long: `midden reads the logs of Cowrie honeypots into a database: every event, one row
+for each session, and one row for each file that attackers dropped, with all its
+sightings. It answers from the database instead of scanning the logs.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(*cobra.Command, []string) (err error) {
+			if a.format, err = render.ParseFormat(a.output); err != nil {
+				return &exit{exitUsage, err}
+			}
+			a.log = telemetry.NewLogger(a.stderr, a.level(), a.jsonLog)
+			return nil
+		},
+	}
+	cmd.SetOut(a.stdout)
+	cmd.SetErr(a.stderr)
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage("%w; see \"%s --help\"", err, cmd.CommandPath())
+	})
+	flags := cmd.PersistentFlags()
+	flags.StringVar(&a.db, "db", "", "database: a path or sqlite:PATH (default $MIDDEN_DB, or midden.db)")
+	flags.StringVarP(&a.output, "output", "o", "table", "form of the data on standard output: table, json, jsonl or csv")
+	flags.CountVarP(&a.verbose, "verbose", "v", "say more on standard error")
+	flags.BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but errors on standard error")
+	flags.BoolVar(&a.jsonLog, "log-json", false, "log as JSON lines")
+	cmd.AddCommand(a.loadCmd(), a.filesCmd(), a.sessionsCmd(), a.eventsCmd(), a.deadLettersCmd(),
+		a.doctorCmd(), a.synthCmd(), a.versionCmd())
+	return cmd
+}
+
+func (a *app) level() slog.Level {
+	switch {
+	case a.quiet:
+		return slog.LevelError
+	case a.verbose > 0:
+		return slog.LevelDebug
+	}
+	return slog.LevelInfo
+}
+
+// hint says something helpful on standard error, unless asked to be quiet.
+func (a *app) hint(format string, args ...any) {
+	if !a.quiet {
+		fmt.Fprintln(a.stderr, render.Escape(fmt.Sprintf(format, args...)))
+	}
+}
+
+// open opens the database; create makes one if there is none.
+func (a *app) open(ctx context.Context, create bool) (*store.Store, error) {
+	path, err := databasePath(a.db, os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	return sqlite.Open(ctx, path, sqlite.Options{Create: create})
+}
+
+// noArgs, exactArgs and minArgs are cobra's, with errors that are usage errors.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage("%s takes no arguments, but was given %q; see \"%[1]s --help\"", cmd.CommandPath(), args[0])
+	}
+	return nil
+}
+
+func oneArg(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return usage("%s takes %s; see \"%[1]s --help\"", cmd.CommandPath(), what)
+		}
+		return nil
+	}
+}
+
+// group returns a command that only holds others.
+func group(use, short string, children ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{Use: use, Short: short, Args: func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return usage("there is no command \"%s %s\"; see \"%[1]s --help\"", cmd.CommandPath(), args[0])
+		}
+		return nil
+	}, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	cmd.AddCommand(children...)
+	return cmd
+}

@@ -1,0 +1,100 @@
+package render
+
+import (
+	"bufio"
+	"encoding/csv"
+	"io"
+	"strings"
+	"unicode"
+)
+
+// csvRows writes a header and one record a row.
+type csvRows struct {
+	buf    *bufio.Writer
+	w      *csv.Writer
+	head   []string
+	begun  bool
+	record []string
+}
+
+func newCSV(w io.Writer, columns []Column) *csvRows {
+	buf := bufio.NewWriterSize(w, bufferSize)
+	c := &csvRows{buf: buf, w: csv.NewWriter(buf), record: make([]string, len(columns))}
+	for _, col := range columns {
+		c.head = append(c.head, csvText(col.Name))
+	}
+	return c
+}
+
+func (c *csvRows) row(values []value) error {
+	if err := c.header(); err != nil {
+		return err
+	}
+	for i, v := range values {
+		text, number := exact(v)
+		if !number {
+			text = csvText(text)
+		}
+		c.record[i] = text
+	}
+	return c.write(c.record)
+}
+
+func (c *csvRows) header() error {
+	if c.begun {
+		return nil
+	}
+	c.begun = true
+	return c.write(c.head)
+}
+
+// write writes a record. One empty field would be an empty line, which readers
+// skip: it is written as "".
+func (c *csvRows) write(record []string) error {
+	if len(record) != 1 || record[0] != "" {
+		return c.w.Write(record)
+	}
+	c.w.Flush()
+	if err := c.w.Error(); err != nil {
+		return err
+	}
+	_, err := c.buf.WriteString("\"\"\n")
+	return err
+}
+
+func (c *csvRows) flush() error {
+	if err := c.header(); err != nil {
+		return err
+	}
+	c.w.Flush()
+	if err := c.w.Error(); err != nil {
+		return err
+	}
+	return c.buf.Flush()
+}
+
+func (c *csvRows) end() error { return c.flush() }
+
+// csvText makes s fit for a cell: escaped, and with a ' in front if a
+// spreadsheet would take it for a formula.
+func csvText(s string) string {
+	escaped := Escape(s)
+	if startsFormula(s) || startsFormula(escaped) {
+		return "'" + escaped
+	}
+	return escaped
+}
+
+// startsFormula reports whether s starts with a sign that makes a spreadsheet
+// calculate. White space, quotes and characters that are not seen may stand
+// before it: importers drop them.
+func startsFormula(s string) bool {
+	if s != "" && (s[0] == '\t' || s[0] == '\r') {
+		return true
+	}
+	s = strings.TrimLeftFunc(s, func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) ||
+			strings.ContainsRune("\"'`‘’“”＂＇", r)
+	})
+	return strings.IndexAny(s, "=+-@＝＋－＠﹦﹢﹣﹫") == 0
+}

@@ -1,0 +1,156 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// Check is the result of one look at the database.
+type Check struct {
+	Name   string
+	State  CheckState
+	Detail string
+}
+
+// CheckState says how a check went.
+type CheckState string
+
+// The states of a check.
+const (
+	CheckOK      CheckState = "ok"
+	CheckNotice  CheckState = "notice" // something a person may want to know
+	CheckFailure CheckState = "failure"
+)
+
+// Doctor looks whether the tables agree with each other and with themselves,
+// and calls f with each result. deep decompresses every segment, too.
+func (s *Store) Doctor(ctx context.Context, deep bool, f func(Check) error) error {
+	for _, c := range []struct {
+		name string
+		run  func(context.Context) (CheckState, string, error)
+	}{
+		{"database file", s.checkFile},
+		{"lines are accounted for", s.checkSources},
+		{"sightings agree with files", s.checkFiles},
+		{"sessions agree with events", s.checkSessions},
+		{"dead letters", s.checkDeadLetters},
+		{"unreadable inputs", s.checkProblems},
+		{"verdicts", s.checkVerdicts},
+	} {
+		state, detail, err := c.run(ctx)
+		if err != nil {
+			return s.explain(err)
+		}
+		if err := f(Check{c.name, state, detail}); err != nil {
+			return err
+		}
+	}
+	if !deep {
+		return nil
+	}
+	state, detail, err := s.checkSegments(ctx)
+	if err != nil {
+		return s.explain(err)
+	}
+	return f(Check{"event segments", state, detail})
+}
+
+func (s *Store) checkFile(ctx context.Context) (CheckState, string, error) {
+	var found []string
+	err := s.each(ctx, `PRAGMA quick_check(10)`, nil, func(scan func(...any) error) error {
+		var line string
+		err := scan(&line)
+		found = append(found, line)
+		return err
+	})
+	if len(found) == 1 && found[0] == "ok" {
+		return CheckOK, "no damage found", err
+	}
+	return CheckFailure, strings.Join(found, "; "), err
+}
+
+// none returns ok if a count of things that should not be is 0.
+func (s *Store) none(ctx context.Context, good, bad, query string) (CheckState, string, error) {
+	var n int64
+	err := s.db.QueryRowContext(ctx, query).Scan(&n)
+	if n > 0 {
+		return CheckFailure, fmt.Sprintf(bad, n), err
+	}
+	return CheckOK, good, err
+}
+
+func (s *Store) checkSources(ctx context.Context) (CheckState, string, error) {
+	return s.none(ctx, "lines = events + duplicates + dead letters + blank, in every source",
+		"%d sources whose lines are not accounted for",
+		`SELECT count(*) FROM sources WHERE lines <> events + duplicates + dead_letters + blank
+			OR events <> (SELECT coalesce(sum(event_count), 0) FROM event_segments WHERE source_id = sources.id)`)
+}
+
+func (s *Store) checkFiles(ctx context.Context) (CheckState, string, error) {
+	return s.none(ctx, "every file has the sightings that it counts, and every sighting its file",
+		"%d files that do not have the sightings they count, or sightings without a file",
+		`SELECT (SELECT count(*) FROM files f WHERE sighting_count <> (SELECT count(*) FROM file_sightings WHERE shasum = f.shasum))
+			+ (SELECT count(*) FROM file_sightings s WHERE NOT EXISTS (SELECT 1 FROM files WHERE shasum = s.shasum))`)
+}
+
+func (s *Store) checkSessions(ctx context.Context) (CheckState, string, error) {
+	return s.none(ctx, "sessions count as many events as are stored",
+		"the counts of sessions and events differ by %d",
+		`SELECT abs((SELECT coalesce(sum(event_count), 0) FROM event_segments)
+			- (SELECT coalesce(sum(event_count), 0) FROM session_summaries WHERE segments IS NOT NULL)
+			- (SELECT count(*) FROM sessionless_events))`)
+}
+
+func (s *Store) checkDeadLetters(ctx context.Context) (CheckState, string, error) {
+	var n int64
+	err := s.db.QueryRowContext(ctx, `SELECT count(*) FROM dead_letter_events WHERE NOT resolved`).Scan(&n)
+	if n > 0 {
+		return CheckNotice, fmt.Sprintf("%d lines that are no events: \"midden dead-letters list\" shows them", n), err
+	}
+	return CheckOK, "none", err
+}
+
+func (s *Store) checkProblems(ctx context.Context) (CheckState, string, error) {
+	var n int64
+	var first string
+	err := s.db.QueryRowContext(ctx, `SELECT count(*), min(source || ': ' || problem) FROM ingest_cursors
+		WHERE problem IS NOT NULL`).Scan(&n, scanText{&first})
+	if n > 0 {
+		return CheckNotice, fmt.Sprintf("%d files could not be read to their end, such as %s", n, first), err
+	}
+	return CheckOK, "none", err
+}
+
+func (s *Store) checkVerdicts(ctx context.Context) (CheckState, string, error) {
+	return s.none(ctx, "every file says what was last said of it",
+		"%d files do not say what was last said of them",
+		`SELECT count(*) FROM files f WHERE enrichment_status <> 'ignored' AND EXISTS
+			(SELECT 1 FROM file_verdicts v WHERE v.shasum = f.shasum AND v.observed_at > coalesce(f.vt_checked_at, ''))`)
+}
+
+func (s *Store) checkSegments(ctx context.Context) (CheckState, string, error) {
+	var ids []int64
+	err := s.each(ctx, `SELECT id FROM event_segments ORDER BY id`, nil, func(scan func(...any) error) error {
+		var id int64
+		err := scan(&id)
+		ids = append(ids, id)
+		return err
+	})
+	if err != nil {
+		return "", "", err
+	}
+	var broken []string
+	for _, id := range ids {
+		if err := ctx.Err(); err != nil {
+			return "", "", err
+		}
+		if _, err := s.segment(ctx, id); err != nil {
+			broken = append(broken, err.Error())
+		}
+	}
+	if len(broken) > 0 {
+		return CheckFailure, fmt.Sprintf("%d of %d: %s", len(broken), len(ids), strings.Join(broken[:min(3, len(broken))], "; ")), nil
+	}
+	return CheckOK, fmt.Sprintf("%d segments, all whole", len(ids)), nil
+}

@@ -1,0 +1,189 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"midden/internal/cowrie"
+)
+
+// EventFilter says which events. The zero value of a field asks for nothing.
+type EventFilter struct {
+	Since, Until cowrie.Time // NoTime asks for nothing
+	Session      string
+	Type         string // the eventid; it may end in *
+	Sensor       string
+	Shasum       string // only events of sightings of this file
+}
+
+// Event is a stored event.
+type Event struct {
+	cowrie.Event
+	Text    []byte // the line, exactly; valid until the next one
+	Segment int64
+	Index   int // its place in the segment
+}
+
+// Events calls f for each event that fits: those of a session in order of
+// time, those of a file in order of sighting, all others in the order in which
+// they were stored.
+func (s *Store) Events(ctx context.Context, q EventFilter, f func(*Event) error) error {
+	switch {
+	case q.Shasum != "":
+		return s.eventsOfFile(ctx, q, f)
+	case q.Session != "":
+		return s.eventsOfSession(ctx, q, f)
+	}
+	// Without a filter nothing needs to be understood.
+	whole := q == EventFilter{Since: cowrie.NoTime, Until: cowrie.NoTime}
+	var where conditions
+	if q.Since != cowrie.NoTime {
+		where.add("last_event_at >= ?", q.Since.String())
+	}
+	if q.Until != cowrie.NoTime {
+		where.add("first_event_at < ?", q.Until.String())
+	}
+	after := int64(0)
+	for {
+		page := where
+		page.add("id > ?", after)
+		var ids []int64
+		err := s.each(ctx, `SELECT id FROM event_segments`+page.clause()+` ORDER BY id LIMIT 1000`, page.args,
+			func(scan func(...any) error) error {
+				err := scan(&after)
+				ids = append(ids, after)
+				return err
+			})
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		for _, id := range ids {
+			if err := s.eventsIn(ctx, id, q, whole, f); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// eventsIn calls f for each event of a segment that fits.
+func (s *Store) eventsIn(ctx context.Context, id int64, q EventFilter, whole bool, f func(*Event) error) error {
+	text, err := s.segment(ctx, id)
+	if err != nil {
+		return err
+	}
+	return eachLine(text, func(index int, line []byte) error {
+		e := &Event{Text: line, Segment: id, Index: index}
+		if !whole {
+			if e.Event, err = cowrie.Parse(line); err != nil {
+				return fmt.Errorf("event %d of segment %d: %w", index, id, err)
+			}
+			if !q.fits(&e.Event) {
+				return nil
+			}
+		}
+		return f(e)
+	})
+}
+
+func (q *EventFilter) fits(e *cowrie.Event) bool {
+	switch {
+	case q.Session != "" && e.Session != q.Session,
+		q.Sensor != "" && e.Sensor != q.Sensor,
+		q.Since != cowrie.NoTime && e.Time < q.Since,
+		q.Until != cowrie.NoTime && (e.Time >= q.Until || e.Time == cowrie.NoTime):
+		return false
+	case q.Type == "":
+		return true
+	}
+	if prefix, ok := strings.CutSuffix(q.Type, "*"); ok {
+		return strings.HasPrefix(e.ID, prefix)
+	}
+	return e.ID == q.Type
+}
+
+func (s *Store) eventsOfSession(ctx context.Context, q EventFilter, f func(*Event) error) error {
+	_, set, err := s.session(ctx, q.Session)
+	if err != nil {
+		return err
+	}
+	var events []*Event
+	err = set.each(func(id int64) error {
+		return s.eventsIn(ctx, id, q, false, func(e *Event) error {
+			events = append(events, e)
+			return nil
+		})
+	})
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(events, func(a, b *Event) int { return cmp.Compare(a.Time, b.Time) })
+	for _, e := range events {
+		if err := f(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) eventsOfFile(ctx context.Context, q EventFilter, f func(*Event) error) error {
+	type place struct {
+		segment int64
+		index   int
+	}
+	var places []place
+	err := s.Sightings(ctx, q.Shasum, q.Session, 0, func(row *Sighting) error {
+		if row.SegmentID != 0 {
+			places = append(places, place{row.SegmentID, row.Event})
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	var cache segmentCache
+	for _, p := range places {
+		text := cache.get(p.segment)
+		if text == nil {
+			if text, err = s.segment(ctx, p.segment); err != nil {
+				return err
+			}
+			cache.put(p.segment, text)
+		}
+		err := eachLine(text, func(index int, line []byte) error {
+			if index != p.index {
+				return nil
+			}
+			e, err := cowrie.Parse(line)
+			if err != nil {
+				return fmt.Errorf("event %d of segment %d: %w", index, p.segment, err)
+			}
+			if !q.fits(&e) {
+				return nil
+			}
+			return f(&Event{Event: e, Text: line, Segment: p.segment, Index: index})
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// segment returns the text of a segment, checked against its checksum.
+func (s *Store) segment(ctx context.Context, id int64) ([]byte, error) {
+	var seg sealed
+	err := s.db.QueryRowContext(ctx, `SELECT text_size, checksum, events FROM event_segments WHERE id = $1`, id).
+		Scan(&seg.size, &seg.checksum, &seg.blob)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("%w: event segment %d is gone", ErrNotFound, id)
+	}
+	if err != nil {
+		return nil, s.explain(err)
+	}
+	return s.seal.open(id, &seg)
+}

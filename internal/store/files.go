@@ -1,0 +1,192 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"midden/internal/cowrie"
+)
+
+// File is what is known of one content.
+type File struct {
+	cowrie.File
+	Size             *int64
+	MimeType         string
+	VTClassification string
+	VTDescription    string
+	VTMalicious      *int64
+	VTTotal          *int64
+	VTFirstSeen      cowrie.Time
+	VTLastAnalysis   cowrie.Time
+	VTCheckedAt      cowrie.Time
+	EnrichmentStatus string
+}
+
+// FileFilter says which files. The zero value of a field asks for nothing.
+type FileFilter struct {
+	Since, Until cowrie.Time // of a sighting; NoTime asks for nothing
+	Sensor       string
+	Session      string
+	Kind         cowrie.Kind
+	Name         string // part of a file name or a path, or a pattern with * and ?
+	URL          string // the same, of a URL
+	Status       string
+	Limit        int // 0: all
+}
+
+const fileColumns = `f.shasum, f.session_id, f.filename, f.filename_at, f.download_url, f.download_url_at,
+	f.first_seen, f.last_seen, f.sighting_count, f.file_size, f.mime_type, f.vt_classification, f.vt_description,
+	f.vt_malicious, f.vt_total, f.vt_first_seen, f.vt_last_analysis, f.vt_checked_at, f.enrichment_status`
+
+func scanFile(scan func(...any) error) (*File, error) {
+	f := &File{}
+	err := scan(&f.Shasum, scanText{&f.Session}, scanText{&f.Name}, scanTime{&f.NameAt}, scanText{&f.URL},
+		scanTime{&f.URLAt}, scanTime{&f.First}, scanTime{&f.Last}, &f.Sightings, &f.Size, scanText{&f.MimeType},
+		scanText{&f.VTClassification}, scanText{&f.VTDescription}, &f.VTMalicious, &f.VTTotal,
+		scanTime{&f.VTFirstSeen}, scanTime{&f.VTLastAnalysis}, scanTime{&f.VTCheckedAt}, &f.EnrichmentStatus)
+	return f, err
+}
+
+// Files calls f for each file that fits, the one seen last first.
+func (s *Store) Files(ctx context.Context, q FileFilter, f func(*File) error) error {
+	var where conditions
+	if q.Status != "" {
+		where.add("f.enrichment_status = ?", q.Status)
+	}
+	// What asks for sightings asks for one sighting that fits all of it.
+	var sight conditions
+	sight.times("s.seen_at", q.Since.String(), q.Until.String())
+	if q.Sensor != "" {
+		sight.add("s.sensor = ?", q.Sensor)
+	}
+	if q.Session != "" {
+		sight.add("s.session_id = ?", q.Session)
+	}
+	if q.Kind != "" {
+		sight.add("s.kind = ?", string(q.Kind))
+	}
+	if q.Name != "" {
+		p := likePattern(q.Name)
+		sight.add(`(s.filename LIKE ? ESCAPE '\' OR s.destfile LIKE ? ESCAPE '\')`, p, p)
+	}
+	if q.URL != "" {
+		sight.add(`s.download_url LIKE ? ESCAPE '\'`, likePattern(q.URL))
+	}
+	if q.Session != "" {
+		where.add("f.shasum IN (SELECT s.shasum FROM file_sightings s WHERE "+sight.text()+")", sight.args...)
+	} else if len(sight.parts) > 0 {
+		// A file outside of the times has no sighting inside of them.
+		where.times("f.last_seen", q.Since.String(), "")
+		where.add("EXISTS (SELECT 1 FROM file_sightings s WHERE s.shasum = f.shasum AND "+sight.text()+")", sight.args...)
+	}
+	query := `SELECT ` + fileColumns + ` FROM files f` + where.clause() + ` ORDER BY f.last_seen DESC, f.shasum` + limit(q.Limit)
+	return s.each(ctx, query, where.args, func(scan func(...any) error) error {
+		file, err := scanFile(scan)
+		if err != nil {
+			return err
+		}
+		return f(file)
+	})
+}
+
+// FindFile returns the file whose hash begins with a prefix. The error is
+// ErrNotFound or ErrAmbiguous.
+func (s *Store) FindFile(ctx context.Context, prefix string) (*File, error) {
+	prefix = strings.ToLower(strings.TrimSpace(prefix))
+	if prefix == "" || strings.Trim(prefix, "0123456789abcdef") != "" || len(prefix) > 64 {
+		return nil, fmt.Errorf("%q is not a SHA-256 or the beginning of one", prefix)
+	}
+	var found []*File
+	err := s.each(ctx, `SELECT `+fileColumns+` FROM files f WHERE f.shasum >= $1 AND f.shasum < $2 LIMIT 2`,
+		[]any{prefix, prefix + "g"}, func(scan func(...any) error) error {
+			f, err := scanFile(scan)
+			found = append(found, f)
+			return err
+		})
+	switch {
+	case err != nil:
+		return nil, err
+	case len(found) == 0:
+		return nil, fmt.Errorf("%w: no file's hash begins with %s", ErrNotFound, prefix)
+	case len(found) > 1:
+		return nil, fmt.Errorf("%w: more than one file's hash begins with %s, give more of it", ErrAmbiguous, prefix)
+	}
+	return found[0], nil
+}
+
+// Sighting is a stored sighting.
+type Sighting struct {
+	cowrie.Sighting
+	SegmentID int64
+}
+
+// Sightings calls f for the sightings of a file, or of a session, in order of
+// time; limit 0 is all of them.
+func (s *Store) Sightings(ctx context.Context, shasum, session string, max int, f func(*Sighting) error) error {
+	var where conditions
+	if shasum != "" {
+		where.add("shasum = ?", shasum)
+	}
+	if session != "" {
+		where.add("session_id = ?", session)
+	}
+	return s.each(ctx, `SELECT shasum, session_id, sensor, src_ip, kind, seen_at, filename, destfile, download_url,
+		outfile, duplicate, coalesce(segment_id, 0), coalesce(event_index, 0) FROM file_sightings`+where.clause()+
+		` ORDER BY seen_at, id`+limit(max), where.args, func(scan func(...any) error) error {
+		row := &Sighting{}
+		if err := scan(&row.Shasum, &row.Session, scanText{&row.Sensor}, scanText{&row.SrcIP}, &row.Kind,
+			scanTime{&row.SeenAt}, scanText{&row.Filename}, scanText{&row.Destfile}, scanText{&row.URL},
+			scanText{&row.Outfile}, &row.Duplicate, &row.SegmentID, &row.Event); err != nil {
+			return err
+		}
+		return f(row)
+	})
+}
+
+// Count is a value and how often it occurs.
+type Count struct {
+	Value string
+	Count int64
+}
+
+// FileFacts are what the sightings of a file have in common: how many
+// different values each column holds, and the most frequent of them.
+type FileFacts struct {
+	Sessions, Addresses, Sensors int64
+	TopAddresses, TopSensors     []Count
+	Names, Paths, URLs, Kinds    []Count
+}
+
+// topValues is how many values of a column FileFacts name.
+const topValues = 10
+
+// FileFacts returns what the sightings of a file have in common.
+func (s *Store) FileFacts(ctx context.Context, shasum string) (*FileFacts, error) {
+	facts := &FileFacts{}
+	err := s.db.QueryRowContext(ctx, `SELECT count(DISTINCT session_id), count(DISTINCT src_ip), count(DISTINCT sensor)
+		FROM file_sightings WHERE shasum = $1`, shasum).Scan(&facts.Sessions, &facts.Addresses, &facts.Sensors)
+	if err != nil {
+		return nil, s.explain(err)
+	}
+	for _, top := range []struct {
+		column string
+		into   *[]Count
+	}{
+		{"src_ip", &facts.TopAddresses}, {"sensor", &facts.TopSensors}, {"filename", &facts.Names},
+		{"destfile", &facts.Paths}, {"download_url", &facts.URLs}, {"kind", &facts.Kinds},
+	} {
+		query := `SELECT ` + top.column + `, count(*) AS n FROM file_sightings WHERE shasum = $1 AND ` + top.column +
+			` IS NOT NULL GROUP BY 1 ORDER BY n DESC, 1` + limit(topValues)
+		err := s.each(ctx, query, []any{shasum}, func(scan func(...any) error) error {
+			var c Count
+			err := scan(&c.Value, &c.Count)
+			*top.into = append(*top.into, c)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return facts, nil
+}

@@ -1,0 +1,85 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// conditions are joined by AND. Their parameters are written ? and numbered
+// when the text is made.
+type conditions struct {
+	parts []string
+	args  []any
+}
+
+func (c *conditions) add(part string, args ...any) {
+	c.parts = append(c.parts, part)
+	c.args = append(c.args, args...)
+}
+
+// times asks for since <= column < until, where they are not "".
+func (c *conditions) times(column, since, until string) {
+	if since != "" {
+		c.add(column+" >= ?", since)
+	}
+	if until != "" {
+		c.add(column+" < ?", until)
+	}
+}
+
+func (c *conditions) text() string { return strings.Join(c.parts, " AND ") }
+
+// clause is the WHERE clause, with its parameters numbered.
+func (c *conditions) clause() string {
+	if len(c.parts) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	n := 0
+	for _, r := range " WHERE " + c.text() {
+		if r != '?' {
+			b.WriteRune(r)
+			continue
+		}
+		n++
+		b.WriteString("$" + strconv.Itoa(n))
+	}
+	return b.String()
+}
+
+func limit(n int) string {
+	if n <= 0 {
+		return ""
+	}
+	return fmt.Sprintf(" LIMIT %d", n)
+}
+
+// likePattern makes a LIKE pattern, with \ as its escape, of what a person
+// types: * and ? stand for any text and any character; without them the text
+// may stand anywhere.
+func likePattern(s string) string {
+	anywhere := !strings.ContainsAny(s, "*?")
+	s = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`, `*`, `%`, `?`, `_`).Replace(s)
+	if anywhere {
+		return "%" + s + "%"
+	}
+	return s
+}
+
+// each calls f for each row of a query. The row's columns are read by the
+// function that f is given.
+func (s *Store) each(ctx context.Context, query string, args []any, f func(scan func(...any) error) error) error {
+	rows, err := s.db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return s.explain(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := f(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return s.explain(rows.Err())
+}

@@ -1,0 +1,100 @@
+// Package storetest holds what tests of the store share.
+//
+// A store comes in; a text goes out that two databases have in common exactly
+// if they hold the same: events, sessions, commands, files, sightings, verdicts
+// and dead letters, whatever order they came in and under whatever names.
+package storetest
+
+import (
+	"bytes"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"midden/internal/cowrie"
+	"midden/internal/store"
+)
+
+// Dump returns the canonical text of a database. db is a connection of its own
+// to the database that s has open. It fails the test if a sighting does not
+// lead to its event.
+func Dump(t testing.TB, s *store.Store, db *sql.DB) string {
+	t.Helper()
+	var out []string
+	texts := map[string]string{}
+	q := store.EventFilter{Since: cowrie.NoTime, Until: cowrie.NoTime}
+	err := s.Events(t.Context(), q, func(e *store.Event) error {
+		text := string(cowrie.Compact(nil, e.Text))
+		texts[fmt.Sprint(e.Segment, "/", e.Index)] = text
+		out = append(out, "event "+text)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, query := range []string{
+		`SELECT 'session', session_id, first_event_at, last_event_at, event_count, command_count, file_downloads,
+			file_uploads, failed_transfers, login_attempts, login_successes, matcher, src_ip, protocol, duration_ms,
+			client_version, hassh, username, password, login_at, shared_id FROM session_summaries`,
+		`SELECT 'command', session_id, command_normalized, occurrences, first_seen, last_seen FROM command_stats`,
+		`SELECT 'file', shasum, session_id, filename, filename_at, download_url, download_url_at, first_seen, last_seen,
+			sighting_count, vt_malicious, vt_total, vt_last_analysis, vt_checked_at, enrichment_status FROM files`,
+		`SELECT 'sighting', shasum, session_id, sensor, src_ip, kind, seen_at, filename, destfile, download_url, outfile,
+			duplicate, hex(sighting_key) FROM file_sightings`,
+		`SELECT 'verdict', shasum, source, observed_at, analysed_at, malicious, total FROM file_verdicts`,
+		`SELECT 'dead letter', digest, length, reason, payload, resolved FROM dead_letter_events`,
+		`SELECT 'sessionless', hex(digest) FROM sessionless_events`,
+	} {
+		out = append(out, rows(t, db, query)...)
+	}
+	for _, ref := range rows(t, db, `SELECT segment_id || '/' || event_index, shasum, session_id FROM file_sightings`) {
+		part := strings.Split(ref, " | ")
+		text := texts[part[0]]
+		if !strings.Contains(strings.ToLower(text), part[1]) || !strings.Contains(text, part[2]) {
+			t.Errorf("the sighting of %s in session %s leads to the wrong event: %s", part[1], part[2], text)
+		}
+	}
+	slices.Sort(out)
+	return strings.Join(out, "\n") + "\n"
+}
+
+func rows(t testing.TB, db *sql.DB, query string) []string {
+	t.Helper()
+	rs, err := db.QueryContext(t.Context(), query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rs.Close()
+	columns, err := rs.Columns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for rs.Next() {
+		values := make([]any, len(columns))
+		for i := range values {
+			values[i] = new(sql.RawBytes)
+		}
+		if err := rs.Scan(values...); err != nil {
+			t.Fatal(err)
+		}
+		var line bytes.Buffer
+		for i, v := range values {
+			if i > 0 {
+				line.WriteString(" | ")
+			}
+			if raw := *v.(*sql.RawBytes); raw == nil {
+				line.WriteString("NULL")
+			} else {
+				line.Write(raw)
+			}
+		}
+		out = append(out, line.String())
+	}
+	if err := rs.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}

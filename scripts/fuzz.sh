@@ -1,0 +1,10 @@
+#!/bin/sh
+# Runs every fuzz target, one after the other, for FUZZTIME each.
+set -eu
+for file in $(grep -rl '^func Fuzz' --include='*_test.go' internal); do
+	package=./$(dirname "$file")
+	for target in $(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' "$file"); do
+		echo "$package $target"
+		go test -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-1m}" "$package"
+	done
+done
