@@ -134,18 +134,20 @@ func (a *app) deadLettersRetry(ctx context.Context) error {
 		return err
 	}
 	defer db.Close()
-	var letters []ingest.DeadLetter
-	absent := int64(0)
-	err = db.DeadLetters(ctx, store.DeadLetterFilter{}, func(d *store.DeadLetter) error {
-		if d.Line == nil {
-			absent++
+	tooLong := int64(0)
+	letters := func(yield func(ingest.DeadLetter, error) bool) {
+		err := db.DeadLetters(ctx, store.DeadLetterFilter{}, func(d *store.DeadLetter) error {
+			switch {
+			case d.Line == nil:
+				tooLong++
+			case !yield(ingest.DeadLetter{ID: d.ID, Line: d.Line}, nil):
+				return errEnough
+			}
 			return nil
+		})
+		if err != nil && err != errEnough {
+			yield(ingest.DeadLetter{}, err)
 		}
-		letters = append(letters, ingest.DeadLetter{ID: d.ID, Line: d.Line})
-		return nil
-	})
-	if err != nil {
-		return err
 	}
 	sum, err := ingest.Retry(ctx, db, letters)
 	if err != nil {
@@ -153,7 +155,7 @@ func (a *app) deadLettersRetry(ctx context.Context) error {
 	}
 	return render.Record(a.stdout, a.format, []render.Field{
 		{Name: "resolved", Kind: render.Int, Value: sum.Resolved},
-		{Name: "kept", Kind: render.Int, Value: sum.Kept + absent},
+		{Name: "kept", Kind: render.Int, Value: sum.Kept + tooLong},
 		{Name: "events", Kind: render.Int, Value: sum.Events},
 		{Name: "duplicates", Kind: render.Int, Value: sum.Duplicates},
 		{Name: "sightings", Kind: render.Int, Value: sum.Sightings},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -12,7 +11,6 @@ import (
 
 	"midden/internal/cli/render"
 	"midden/internal/ingest"
-	"midden/internal/telemetry"
 )
 
 func (a *app) loadCmd() *cobra.Command {
@@ -124,24 +122,4 @@ func more(all int64, shown int) string {
 		return ""
 	}
 	return fmt.Sprintf(" and %d more", all-int64(shown))
-}
-
-// watch shows how far a long run is: a bar or log lines, and status files.
-type watch struct {
-	progress *telemetry.Progress
-	status   *telemetry.StatusWriter
-	last     telemetry.Status
-}
-
-func (a *app) watch(phase, statusDir string) *watch {
-	w := &watch{}
-	if f, ok := a.stderr.(*os.File); ok && !a.quiet {
-		w.progress = telemetry.NewProgress(f, a.log, phase)
-		a.log = telemetry.NewLogger(w.progress, a.level(), a.jsonLog)
-	}
-	if statusDir != "" {
-		id := fmt.Sprintf("%s-%d", time.Now().UTC().Format("20060102T150405"), os.Getpid())
-		w.status = telemetry.NewStatusWriter(statusDir, phase, id, a.log, time.Now)
-	}
-	return w
 }

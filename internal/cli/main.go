@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -165,7 +166,13 @@ func (a *app) open(ctx context.Context, create bool) (*store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return sqlite.Open(ctx, path, sqlite.Options{Create: create})
+	db, err := sqlite.Open(ctx, path, sqlite.Options{Create: create})
+	if err == nil {
+		db.Waiting = func(since time.Duration) {
+			a.log.Warn("waiting: another process is writing to the database", "for", since.Round(time.Second))
+		}
+	}
+	return db, err
 }
 
 // noArgs, exactArgs and minArgs are cobra's, with errors that are usage errors.

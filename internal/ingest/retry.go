@@ -2,6 +2,8 @@ package ingest
 
 import (
 	"context"
+	"errors"
+	"iter"
 
 	"midden/internal/cowrie"
 )
@@ -25,49 +27,73 @@ type RetrySummary struct {
 
 // Retry reads dead letters again. Those that this version understands become
 // events and are marked as resolved, in one transaction each batch.
-func Retry(ctx context.Context, log EventLog, letters []DeadLetter) (RetrySummary, error) {
-	var sum RetrySummary
-	known, err := log.Sources(ctx, retried)
-	if err != nil {
-		return sum, err
+func Retry(ctx context.Context, log EventLog, letters iter.Seq2[DeadLetter, error]) (RetrySummary, error) {
+	r := &retry{ctx: ctx, log: log}
+	if err := r.begin(); err != nil {
+		return r.sum, err
 	}
-	src := &cowrie.Source{Fingerprint: retried}
-	if len(known) > 0 {
-		src = &known[len(known)-1]
-	}
-	position := src.Mark.Position
-	var chunks []*cowrie.Chunk
-	store := func() error {
-		tally, moved, err := log.Append(ctx, chunks)
+	for d, err := range letters {
 		if err != nil {
-			return err
+			return r.sum, err
 		}
-		if len(moved) == 0 { // else another retry is at work, and does the same
-			sum.Tally.Add(tally)
-			sum.Resolved += int64(len(chunks))
+		if err := r.letter(d); err != nil {
+			return r.sum, err
 		}
-		chunks = nil
+	}
+	return r.sum, r.store()
+}
+
+type retry struct {
+	ctx      context.Context
+	log      EventLog
+	src      *cowrie.Source
+	position int64
+	chunks   []*cowrie.Chunk
+	sum      RetrySummary
+}
+
+func (r *retry) begin() error {
+	known, err := r.log.Sources(r.ctx, retried)
+	if err != nil {
+		return err
+	}
+	r.src = &cowrie.Source{Fingerprint: retried}
+	if len(known) > 0 {
+		r.src = &known[len(known)-1]
+	}
+	r.position = r.src.Mark.Position
+	return nil
+}
+
+func (r *retry) letter(d DeadLetter) error {
+	g := cowrie.Gather(cowrie.Lines{Data: d.Line, Ends: []int{len(d.Line)}}, "", nil)
+	if g.Events != 1 {
+		r.sum.Kept++
 		return nil
 	}
-	for _, d := range letters {
-		g := cowrie.Gather(cowrie.Lines{Data: d.Line, Ends: []int{len(d.Line)}}, "", nil)
-		if g.Events != 1 {
-			sum.Kept++
-			continue
-		}
-		from := position
-		position += int64(len(d.Line))
-		c := &cowrie.Chunk{Source: src, From: from, Start: from, Gathered: g, Resolves: d.ID,
-			Mark: cowrie.Mark{Position: position, State: []byte{}, Tail: []byte{}}}
-		log.Seal(c)
-		if chunks = append(chunks, c); len(chunks) == 1000 {
-			if err := store(); err != nil {
-				return sum, err
-			}
-		}
+	c := &cowrie.Chunk{Source: r.src, From: r.position, Start: r.position, Gathered: g, Resolves: d.ID}
+	r.position += int64(len(d.Line))
+	c.Mark = cowrie.Mark{Position: r.position, State: []byte{}, Tail: []byte{}}
+	r.log.Seal(c)
+	if r.chunks = append(r.chunks, c); len(r.chunks) < 100 {
+		return nil
 	}
-	if len(chunks) == 0 {
-		return sum, nil
+	return r.store()
+}
+
+func (r *retry) store() error {
+	if len(r.chunks) == 0 {
+		return nil
 	}
-	return sum, store()
+	tally, moved, err := r.log.Append(r.ctx, r.chunks)
+	if err != nil {
+		return err
+	}
+	if len(moved) > 0 {
+		return errors.New("another retry is at work on the same dead letters")
+	}
+	r.sum.Tally.Add(tally)
+	r.sum.Resolved += int64(len(r.chunks))
+	r.chunks = nil
+	return nil
 }

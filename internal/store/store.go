@@ -12,6 +12,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // ErrLocked says that another process has been writing for so long that
@@ -44,10 +45,18 @@ func (e *SchemaError) Error() string {
 
 // Store is an open database.
 type Store struct {
+	// Waiting, if not nil, is called now and then while another process
+	// keeps the database locked.
+	Waiting func(since time.Duration)
+
 	db      *sql.DB
 	explain func(error) error
 	seal    *sealer
 }
+
+// patience is how long a writer waits for another one. What midden writes
+// itself is committed every second or so.
+const patience = 5 * time.Minute
 
 // New returns the store in a database whose tables are of the latest version.
 // explain puts the engine's errors into plain words.
@@ -65,11 +74,27 @@ func (s *Store) Close() error {
 	return s.explain(s.db.Close())
 }
 
+// begin begins a transaction, when nobody else is in one that writes.
+func (s *Store) begin(ctx context.Context) (*sql.Tx, error) {
+	start := time.Now()
+	for {
+		tx, err := s.db.BeginTx(ctx, nil)
+		err = s.explain(err)
+		since := time.Since(start)
+		if !errors.Is(err, ErrLocked) || since > patience || ctx.Err() != nil {
+			return tx, err
+		}
+		if s.Waiting != nil {
+			s.Waiting(since)
+		}
+	}
+}
+
 // inTx runs f in a transaction that can write from its beginning.
 func (s *Store) inTx(ctx context.Context, f func(*sql.Tx) error) error {
-	tx, err := s.db.BeginTx(ctx, nil)
+	tx, err := s.begin(ctx)
 	if err != nil {
-		return s.explain(err)
+		return err
 	}
 	defer tx.Rollback()
 	if err := f(tx); err != nil {

@@ -1,0 +1,42 @@
+package cli
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// TestHouse holds the direction of imports: each room may use those beside it
+// in the list, and no others of the house.
+func TestHouse(t *testing.T) {
+	may := map[string]string{
+		"cowrie":        "",
+		"plain":         "",
+		"synth":         "",
+		"logs":          "cowrie",
+		"ingest":        "cowrie logs",
+		"store":         "cowrie",
+		"store/migrate": "",
+		"store/sqlite":  "cowrie store store/migrate",
+		"telemetry":     "plain",
+		"cli/render":    "plain",
+	}
+	for room, allowed := range may {
+		out, err := exec.Command("go", "list", "-deps", "midden/internal/"+room).CombinedOutput()
+		if err != nil {
+			t.Fatalf("go list: %v\n%s", err, out)
+		}
+		ok := map[string]bool{room: true}
+		for _, a := range strings.Fields(allowed) {
+			ok[a] = true
+		}
+		for _, dep := range strings.Fields(string(out)) {
+			if name, ours := strings.CutPrefix(dep, "midden/internal/"); ours && !ok[name] {
+				t.Errorf("%s must not know %s", room, name)
+			}
+			if room == "cowrie" && strings.Contains(dep, ".") && !strings.HasPrefix(dep, "vendor/") {
+				t.Errorf("cowrie is to use the standard library only, not %s", dep)
+			}
+		}
+	}
+}
