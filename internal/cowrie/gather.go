@@ -26,8 +26,8 @@ type Gathered struct {
 
 // Sessionless is an event that belongs to no session.
 type Sessionless struct {
-	Event  int // its place among the events
-	Digest [16]byte
+	Event  int               // its place among the events
+	Digest [sha256.Size]byte // its Identity
 }
 
 // DeadLetter is a line that is not an event.
@@ -91,6 +91,7 @@ func Gather(lines Lines, sensor string, skip func(session string, text []byte) b
 		}
 		text, err := r.read(trimmed)
 		if err != nil {
+			at += cap(line) - cap(trimmed) // what was trimmed off its beginning
 			g.DeadLetters = append(g.DeadLetters, newDeadLetter(trimmed, int64(at), err))
 			continue
 		}
@@ -112,7 +113,8 @@ func Gather(lines Lines, sensor string, skip func(session string, text []byte) b
 func (g *Gathered) keep(data, text []byte) {
 	n := len(g.Text)
 	end := n + len(text)
-	same := end < len(data) && data[end] == '\n' && &data[n] == &text[0]
+	spans := bytes.IndexByte(text, '\n') >= 0
+	same := !spans && end < len(data) && data[end] == '\n' && &data[n] == &text[0]
 	if same && (n == 0 || &g.Text[0] == &data[0]) {
 		g.Text = data[: end+1 : end+1]
 		return
@@ -120,7 +122,7 @@ func (g *Gathered) keep(data, text []byte) {
 	if cap(g.Text) == n {
 		g.Text = append(make([]byte, 0, len(data)+1), g.Text...)
 	}
-	if bytes.IndexByte(text, '\n') >= 0 {
+	if spans {
 		g.Text = Compact(g.Text, text)
 	} else {
 		g.Text = append(g.Text, text...)
@@ -128,7 +130,8 @@ func (g *Gathered) keep(data, text []byte) {
 	g.Text = append(g.Text, '\n')
 }
 
-// trim takes white space and byte order marks off both ends of a line.
+// trim takes a byte order mark off the beginning of a line, and white space
+// off both ends.
 func trim(line []byte) []byte {
 	if len(line) > 0 && line[0] == byteOrderMark[0] {
 		line = bytes.TrimPrefix(line, byteOrderMark)
@@ -151,8 +154,7 @@ func (g *Gathered) event(f *fields, session, text []byte, sensor string) {
 		g.First, g.Last = Earliest(g.First, t), max(g.Last, t)
 	}
 	if len(session) == 0 {
-		sum := sha256.Sum256(Compact(nil, text))
-		g.Sessionless = append(g.Sessionless, Sessionless{place, [16]byte(sum[:16])})
+		g.Sessionless = append(g.Sessionless, Sessionless{place, Identity(text)})
 		// Its facts belong to no session, but a file is a file.
 		g.facts(newSession(""), f, t, sensor, place)
 		return

@@ -1,6 +1,7 @@
 package cowrie
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"math/bits"
@@ -460,9 +461,24 @@ func unhex(c byte) int {
 }
 
 // Compact appends src, which must be valid JSON, to dst without the white
-// space between its tokens. Two texts of an event that differ in nothing else
-// have the same compact form: it is what makes an event the same event.
+// space between its tokens.
 func Compact(dst, src []byte) []byte {
+	compact(src, func(part []byte) { dst = append(dst, part...) })
+	return dst
+}
+
+// Identity is what makes an event the same event: the SHA-256 of its text
+// without the white space between its tokens.
+func Identity(text []byte) [sha256.Size]byte {
+	h := sha256.New()
+	compact(text, func(part []byte) { h.Write(part) })
+	var sum [sha256.Size]byte
+	h.Sum(sum[:0])
+	return sum
+}
+
+// compact calls f with the parts of src that no white space stands between.
+func compact(src []byte, f func([]byte)) {
 	inString := false
 	from := 0
 	for i := 0; i < len(src); i++ {
@@ -478,9 +494,13 @@ func Compact(dst, src []byte) []byte {
 		case c == '"':
 			inString = true
 		case isSpace(c):
-			dst = append(dst, src[from:i]...)
+			if i > from {
+				f(src[from:i])
+			}
 			from = i + 1
 		}
 	}
-	return append(dst, src[from:]...)
+	if from < len(src) {
+		f(src[from:])
+	}
 }

@@ -128,6 +128,7 @@ func (s *Session) Add(o *Session) {
 	}
 	s.LoginSuccesses += o.LoginSuccesses
 	s.Suspect = s.Suspect || o.Suspect
+	s.Timeless = s.Timeless || o.Timeless
 	if s.CommandStats == nil {
 		s.CommandStats = o.CommandStats
 		return

@@ -50,18 +50,30 @@ type File struct {
 	// earliest that has one. Among sightings of the same instant the smallest
 	// text counts.
 	Session, Name, URL string
-	NameAt, URLAt      Time
+	NameAt, URLAt      Time // NoTime if there is none
 }
 
 // NewFile returns the file that a single sighting makes.
 func NewFile(s *Sighting) *File {
-	return &File{Shasum: s.Shasum, First: s.SeenAt, Last: s.SeenAt, Sightings: 1, Session: s.Session,
-		Name: s.Name(), NameAt: s.SeenAt, URL: s.URL, URLAt: s.SeenAt}
+	f := &File{Shasum: s.Shasum, First: s.SeenAt, Last: s.SeenAt, Sightings: 1, Session: s.Session,
+		Name: s.Name(), NameAt: NoTime, URL: s.URL, URLAt: NoTime}
+	if f.Name != "" {
+		f.NameAt = s.SeenAt
+	}
+	if f.URL != "" {
+		f.URLAt = s.SeenAt
+	}
+	return f
 }
 
 // Add adds other sightings of the same content.
 func (f *File) Add(o *File) {
-	f.Session, _ = earlier(f.Session, f.First, o.Session, o.First)
+	switch {
+	case f.First == o.First:
+		f.Session = least(f.Session, o.Session)
+	case Earliest(f.First, o.First) == o.First:
+		f.Session = o.Session
+	}
 	f.Name, f.NameAt = earlier(f.Name, f.NameAt, o.Name, o.NameAt)
 	f.URL, f.URLAt = earlier(f.URL, f.URLAt, o.URL, o.URLAt)
 	f.First, f.Last = Earliest(f.First, o.First), max(f.Last, o.Last)

@@ -3,8 +3,8 @@ package ingest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"runtime"
 	"slices"
@@ -391,13 +391,12 @@ func (l *loader) summarise() {
 
 // reason is an error without the path, which is said beside it.
 func reason(err error) string {
-	if e := (interface{ Unwrap() error })(nil); errors.As(err, &e) {
-		if inner := e.Unwrap(); inner != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-			return inner.Error()
-		}
-	}
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return fmt.Sprintf("%v: it is cut off; what stands before that is loaded", err)
+	var path *fs.PathError
+	switch {
+	case errors.As(err, &path):
+		return path.Err.Error()
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "it is cut off; what stands before that is loaded"
 	}
 	return err.Error()
 }

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -440,9 +441,9 @@ func TestStopsAtACleanPosition(t *testing.T) {
 	db := newDatabase(t)
 	for stop := int64(1); ; stop += 7 {
 		ctx, cancel := context.WithCancel(t.Context())
-		n := int64(0)
+		var n atomic.Int64
 		sum, err := ingest.Load(ctx, db, []string{dir}, ingest.Options{Log: quiet, Observe: func(ingest.Progress) {
-			if n++; n == stop {
+			if n.Add(1) == stop {
 				cancel()
 			}
 		}})

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -15,6 +16,9 @@ import (
 const (
 	maxRaw     = logs.MaxRecord + 2*logs.BlockSize // bytes read and not yet compressed
 	maxWaiting = 8                                 // chunks between the reader and the writer
+	// A chunk of this size is one record that is out of all proportion. It
+	// travels alone.
+	giant = 8 << 20
 )
 
 // When a batch is committed: as soon as one of these is reached.
@@ -73,7 +77,10 @@ func (p *pipeline) sendBlock(ctx context.Context, c *cowrie.Chunk, b *logs.Block
 		return err
 	}
 	p.work <- it
-	return p.enqueue(it)
+	if err := p.enqueue(it); err != nil || it.size < giant {
+		return err
+	}
+	return p.drain()
 }
 
 // send sends a chunk that needs no gathering.
@@ -130,6 +137,9 @@ func (p *pipeline) gather(it *item) {
 	it.chunk.Gathered = g
 	p.log.Seal(it.chunk)
 	it.block = nil
+	if it.size >= giant {
+		debug.FreeOSMemory()
+	}
 	p.raw.Release(it.size)
 }
 

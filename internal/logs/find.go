@@ -29,7 +29,7 @@ type Problem struct {
 // Find lists the files that paths lead to, directories walked, oldest first:
 // what is found is best read in the order in which it was written. A path
 // that cannot be followed is a problem and stops nothing. What in a directory
-// is no regular file is left out without a word.
+// is no regular file is left out without a word. The paths found are absolute.
 func Find(ctx context.Context, paths []string) (files []Found, problems []Problem, err error) {
 	seen := map[string]bool{}
 	add := func(path string, info fs.FileInfo, named bool) {
@@ -39,7 +39,11 @@ func Find(ctx context.Context, paths []string) (files []Found, problems []Proble
 		}
 	}
 	for _, root := range paths {
-		root = filepath.Clean(root)
+		root, err := filepath.Abs(root)
+		if err != nil {
+			problems = append(problems, Problem{root, err})
+			continue
+		}
 		info, err := os.Stat(root)
 		switch {
 		case err != nil:

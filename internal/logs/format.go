@@ -68,10 +68,10 @@ func (r *Reader) detectIn(start []byte, done bool) bool {
 // that differ only in white space have the same.
 func (r *Reader) identify(record []byte) {
 	record = bytes.TrimSpace(record)
-	if isObject(record) {
-		record = cowrie.Compact(nil, record)
-	}
 	sum := sha256.Sum256(record)
+	if isObject(record) {
+		sum = cowrie.Identity(record)
+	}
 	r.first = hex.EncodeToString(sum[:])
 }
 

@@ -2,6 +2,8 @@ package store
 
 import (
 	"crypto/sha256"
+	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -24,46 +26,57 @@ func (a *appending) withoutDuplicates(c *cowrie.Chunk, seg *sealed) (*cowrie.Gat
 	if len(suspects) == 0 && !repeated {
 		return g, seg, nil
 	}
-	text, err := a.s.seal.open(0, seg)
-	if err != nil {
-		return nil, nil, err
+	// The text may be large: it is not held while others are looked through.
+	gather := func(skip func(session string, text []byte) bool) (*cowrie.Gathered, error) {
+		text, err := a.s.seal.open(0, seg)
+		if err != nil {
+			return nil, err
+		}
+		defer done(text)
+		return cowrie.Gather(cowrie.Lines{Data: text}, c.Sensor, skip), nil
 	}
-	lines := cowrie.Lines{Data: text}
-
-	// The texts to look for. A text that was found is true.
-	texts := map[string]bool{}
-	cowrie.Gather(lines, c.Sensor, func(session string, text []byte) bool {
+	// The events to look for. One that was found is true.
+	events := map[identity]bool{}
+	_, err = gather(func(session string, text []byte) bool {
 		if suspects[session] {
-			texts[string(cowrie.Compact(nil, text))] = false
+			events[cowrie.Identity(text)] = false
 		}
 		return true
 	})
-	if err := a.find(texts, suspects, g); err != nil {
+	if err != nil {
 		return nil, nil, err
 	}
-	var key []byte
-	fresh := cowrie.Gather(lines, c.Sensor, func(session string, text []byte) bool {
+	if err := a.find(events, suspects, g); err != nil {
+		return nil, nil, err
+	}
+	fresh, err := gather(func(session string, text []byte) bool {
 		switch {
 		case session == "":
-			sum := sha256.Sum256(cowrie.Compact(nil, text))
-			digest := [16]byte(sum[:16])
-			found := known[digest]
-			known[digest] = true
-			return found
+			return seen(known, text)
 		case suspects[session]:
-			key = cowrie.Compact(key[:0], text)
-			found := texts[string(key)]
-			texts[string(key)] = true // the next one is one too many
-			return found
+			return seen(events, text)
 		}
 		return false
 	})
+	if err != nil {
+		return nil, nil, err
+	}
 	if fresh.Events == g.Events {
 		return g, seg, nil
 	}
 	seg = a.s.seal.seal(fresh.Text)
 	fresh.Text = nil
 	return fresh, seg, nil
+}
+
+type identity = [sha256.Size]byte
+
+// seen reports whether an event was seen; from now on it was.
+func seen(events map[identity]bool, text []byte) bool {
+	id := cowrie.Identity(text)
+	was := events[id]
+	events[id] = true
+	return was
 }
 
 // suspects are the sessions of g that may hold an event that is known.
@@ -85,8 +98,8 @@ func (a *appending) suspects(g *cowrie.Gathered) map[string]bool {
 	return suspects
 }
 
-// find looks for texts in the segments of their sessions.
-func (a *appending) find(texts map[string]bool, suspects map[string]bool, g *cowrie.Gathered) error {
+// find looks for events in the segments of their sessions.
+func (a *appending) find(events map[identity]bool, suspects map[string]bool, g *cowrie.Gathered) error {
 	segments := map[int64]bool{}
 	for id := range suspects {
 		row := a.sessions[id]
@@ -97,19 +110,19 @@ func (a *appending) find(texts map[string]bool, suspects map[string]bool, g *cow
 			return err
 		}
 	}
-	var key []byte
 	for id := range segments {
 		text, err := a.text(id)
 		if err != nil {
 			return err
 		}
 		eachLine(text, func(_ int, line []byte) error {
-			key = cowrie.Compact(key[:0], line)
-			if _, wanted := texts[string(key)]; wanted {
-				texts[string(key)] = true
+			key := cowrie.Identity(line)
+			if _, wanted := events[key]; wanted {
+				events[key] = true
 			}
 			return nil
 		})
+		done(text)
 	}
 	return nil
 }
@@ -140,8 +153,8 @@ func (a *appending) segmentsOf(set segmentSet, s *cowrie.Session, into map[int64
 
 // knownSessionless returns which events without a session are stored already,
 // and whether there is any such, or one that stands in g twice.
-func (a *appending) knownSessionless(g *cowrie.Gathered) (known map[[16]byte]bool, repeated bool, err error) {
-	known = map[[16]byte]bool{}
+func (a *appending) knownSessionless(g *cowrie.Gathered) (known map[identity]bool, repeated bool, err error) {
+	known = map[identity]bool{}
 	for _, e := range g.Sessionless {
 		if _, twice := known[e.Digest]; twice {
 			repeated = true
@@ -214,9 +227,8 @@ func placeholders(n int) string {
 type segmentCache struct {
 	ids   []int64
 	texts [][]byte
+	size  int
 }
-
-const cachedSegments = 8
 
 func (c *segmentCache) get(id int64) []byte {
 	for i, have := range c.ids {
@@ -227,16 +239,20 @@ func (c *segmentCache) get(id int64) []byte {
 	return nil
 }
 
+// cacheSize is how many bytes of text a segmentCache holds at the most.
+const cacheSize = 8 * segmentSize
+
 func (c *segmentCache) put(id int64, text []byte) {
-	if len(c.ids) == cachedSegments {
-		c.ids, c.texts = c.ids[1:], c.texts[1:]
-	}
 	c.ids, c.texts = append(c.ids, id), append(c.texts, text)
+	for c.size += len(text); c.size > cacheSize && len(c.ids) > 0; {
+		c.drop(c.ids[0])
+	}
 }
 
 func (c *segmentCache) drop(id int64) {
 	for i, have := range c.ids {
 		if have == id {
+			c.size -= len(c.texts[i])
 			c.ids = append(c.ids[:i:i], c.ids[i+1:]...)
 			c.texts = append(c.texts[:i:i], c.texts[i+1:]...)
 			return
@@ -249,11 +265,20 @@ func (a *appending) text(id int64) ([]byte, error) {
 	if text := a.cache.get(id); text != nil {
 		return text, nil
 	}
+	rows, err := a.query(`SELECT text_size, checksum, events FROM event_segments WHERE id = $1`, id)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
 	var seg sealed
-	if err := a.row(`SELECT text_size, checksum, events FROM event_segments WHERE id = $1`, []any{id},
-		&seg.size, &seg.checksum, &seg.blob); err != nil {
+	if !rows.Next() {
+		return nil, errors.Join(fmt.Errorf("event segment %d is gone", id), rows.Err())
+	}
+	var blob sql.RawBytes
+	if err := rows.Scan(&seg.size, &seg.checksum, &blob); err != nil {
 		return nil, fmt.Errorf("event segment %d: %w", id, err)
 	}
+	seg.blob = blob
 	text, err := a.s.seal.open(id, &seg)
 	if err == nil {
 		a.cache.put(id, text)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
+	"runtime/debug"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -14,6 +15,17 @@ import (
 // segmentSize is how large the text of a segment may become, in bytes, by
 // adding to it. One chunk alone may be larger.
 const segmentSize = 1 << 20
+
+// large is from what size on, in bytes, the text of a segment is let go of at
+// once when it is done with. Only a single enormous event makes one.
+const large = 8 << 20
+
+// done lets go of a text.
+func done(text []byte) {
+	if len(text) >= large {
+		debug.FreeOSMemory()
+	}
+}
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -37,7 +49,8 @@ func newSealer() (*sealer, error) {
 	if err != nil {
 		return nil, err
 	}
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(256<<20), zstd.WithDecoderLowmem(true))
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(256<<20), zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderConcurrency(1))
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +63,14 @@ func (s *sealer) close() {
 }
 
 func (s *sealer) seal(text []byte) *sealed {
-	blob := s.enc.EncodeAll(text, make([]byte, 0, len(text)/8+64))
+	room := len(text)/8 + 64
+	if len(text) >= large {
+		room = len(text) + len(text)/16 // growing step by step would take more
+	}
+	blob := s.enc.EncodeAll(text, make([]byte, 0, room))
+	if len(text) >= large {
+		blob = bytes.Clone(blob)
+	}
 	return &sealed{blob: blob, size: len(text), checksum: crc32.Checksum(text, castagnoli)}
 }
 

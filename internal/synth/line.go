@@ -5,232 +5,142 @@ import (
 	"unicode/utf8"
 )
 
-// slot is a place in the order of an event's keys.
-type slot uint8
+// style is how Python's json.dumps was told to write separators.
+type style struct {
+	comma   string // between members, with the next name's quote
+	colon   string // after a name, with its closing quote
+	between string // between the elements of a list
+}
 
-const (
-	slotEventid slot = iota
-	slotLead         // session, protocol, addresses and ports
-	slotFields       // the event's own
-	slotMessage
-	slotSystem // system and isError
-	slotLate
-	slotSensor
-	slotUUID
-	slotTimestamp
-	slotSrcIP
-	slotSession
-	slotProtocol
+var (
+	spaced  = style{comma: `, "`, colon: `": `, between: `, `}
+	compact = style{comma: `,"`, colon: `":`, between: `,`}
 )
 
-// event is one event being put together. Its own fields and its message are
-// collected apart, as versions differ in the order of keys.
-type event struct {
-	ver *version
-	id  string
-
-	fields  []byte // `"key":value,` each
-	message []byte // text, escaped, without quotes
-	// said: there is a message; list: it is [], as some versions write for an empty one.
-	said, list bool
-	// own: the fields hold src_ip already; whole: session and protocol too.
-	own, whole bool
-	late       bool
-	// dstIP and dstPort stand in the lead instead of the sensor's, if set.
-	dstIP   string
-	dstPort int
-}
-
-func (e *event) reset(ver *version, id string) {
-	*e = event{ver: ver, id: id, fields: e.fields[:0], message: e.message[:0]}
-}
-
-func (e *event) key(k string) {
-	e.fields = append(e.fields, '"')
-	e.fields = append(e.fields, k...)
-	e.fields = append(e.fields, e.ver.colon...)
-}
-
-func (e *event) text(k, v string) {
-	e.key(k)
-	e.fields = append(e.fields, '"')
-	e.fields = appendText(e.fields, v)
-	e.fields = append(e.fields, '"')
-	e.fields = append(e.fields, e.ver.comma...)
-}
-
-// text2 is text with the value in two parts.
-func (e *event) text2(k, v, w string) {
-	e.key(k)
-	e.fields = append(e.fields, '"')
-	e.fields = appendText(e.fields, v)
-	e.fields = appendText(e.fields, w)
-	e.fields = append(e.fields, '"')
-	e.fields = append(e.fields, e.ver.comma...)
-}
-
-func (e *event) number(k string, v int64) {
-	e.key(k)
-	e.fields = strconv.AppendInt(e.fields, v, 10)
-	e.fields = append(e.fields, e.ver.comma...)
-}
-
-func (e *event) truth(k string, v bool) {
-	e.key(k)
-	e.fields = strconv.AppendBool(e.fields, v)
-	e.fields = append(e.fields, e.ver.comma...)
-}
-
-// raw writes a value that is JSON already.
-func (e *event) raw(k string, v []byte) {
-	e.key(k)
-	e.fields = append(e.fields, v...)
-	e.fields = append(e.fields, e.ver.comma...)
-}
-
-// say appends to the message.
-func (e *event) say(parts ...string) {
-	e.said = true
-	for _, p := range parts {
-		e.message = appendText(e.message, p)
+// plain holds which bytes json.dumps writes as they are.
+var plain = func() (t [256]bool) {
+	for c := 0x20; c < 0x80; c++ {
+		t[c] = c != '"' && c != '\\'
 	}
-}
-
-func (e *event) sayNumber(n int64) {
-	e.said = true
-	e.message = strconv.AppendInt(e.message, n, 10)
-}
-
-// appendLine puts the event together as one line.
-func (e *event) appendLine(b []byte, s *session, at int64) []byte {
-	v := e.ver
-	b = append(b, '{')
-	key := func(k string) {
-		b = append(b, '"')
-		b = append(b, k...)
-		b = append(b, v.colon...)
-	}
-	text := func(k, t string) { // for what needs no escape
-		key(k)
-		b = append(b, '"')
-		b = append(b, t...)
-		b = append(b, '"')
-		b = append(b, v.comma...)
-	}
-	number := func(k string, n int) {
-		key(k)
-		b = strconv.AppendInt(b, int64(n), 10)
-		b = append(b, v.comma...)
-	}
-	for _, sl := range v.order {
-		switch sl {
-		case slotEventid:
-			text("eventid", e.id)
-		case slotLead:
-			text("session", s.id)
-			text("protocol", s.protocol)
-			text("src_ip", s.srcIP)
-			number("src_port", s.srcPort)
-			if e.dstIP != "" {
-				text("dst_ip", e.dstIP)
-				number("dst_port", e.dstPort)
-			} else {
-				text("dst_ip", s.sensor.ip)
-				number("dst_port", s.dstPort)
-			}
-		case slotFields:
-			b = append(b, e.fields...)
-		case slotMessage:
-			switch {
-			case e.list:
-				key("message")
-				b = append(b, "[]"...)
-				b = append(b, v.comma...)
-			case e.said:
-				key("message")
-				b = append(b, '"')
-				b = append(b, e.message...)
-				b = append(b, '"')
-				b = append(b, v.comma...)
-			}
-		case slotSystem:
-			text("system", s.system)
-			number("isError", 0)
-		case slotLate:
-			if e.late {
-				key("late")
-				b = append(b, "true"...)
-				b = append(b, v.comma...)
-			}
-		case slotSensor:
-			text("sensor", s.sensor.name)
-		case slotUUID:
-			text("uuid", s.sensor.uuid)
-		case slotTimestamp:
-			key("timestamp")
-			b = append(b, '"')
-			b = s.clock.append(b, at)
-			b = append(b, '"')
-			b = append(b, v.comma...)
-		case slotSrcIP:
-			if !e.own && !e.whole {
-				text("src_ip", s.srcIP)
-			}
-		case slotSession:
-			if !e.whole {
-				text("session", s.id)
-			}
-		case slotProtocol:
-			if !e.whole {
-				text("protocol", s.protocol)
-			}
-		}
-	}
-	b = b[:len(b)-len(v.comma)]
-	return append(b, '}', '\n')
-}
+	return t
+}()
 
 const hexDigits = "0123456789abcdef"
 
-// appendText escapes a text as Python's json.dumps does: all that is not
-// printable ASCII as \uXXXX, short forms where there are any.
-func appendText(b []byte, s string) []byte {
-	start := 0
+// appendEscaped appends s as json.dumps writes it inside quotes: everything
+// but ASCII as \uXXXX, beyond the basic plane as two of them. A byte that is
+// not UTF-8 becomes the lone surrogate that Python's surrogateescape gives.
+func appendEscaped(b []byte, s string) []byte {
+	done := 0
 	for i := 0; i < len(s); {
 		c := s[i]
-		if c >= ' ' && c < 0x7f && c != '"' && c != '\\' {
+		if plain[c] {
 			i++
 			continue
 		}
-		b = append(b, s[start:i]...)
-		r, size := utf8.DecodeRuneInString(s[i:])
-		switch r {
-		case '"', '\\':
+		b = append(b, s[done:i]...)
+		size := 1
+		switch {
+		case c == '"' || c == '\\':
 			b = append(b, '\\', c)
-		case '\n':
-			b = append(b, '\\', 'n')
-		case '\r':
-			b = append(b, '\\', 'r')
-		case '\t':
-			b = append(b, '\\', 't')
-		case '\b':
-			b = append(b, '\\', 'b')
-		case '\f':
-			b = append(b, '\\', 'f')
+		case c == '\n':
+			b = append(b, `\n`...)
+		case c == '\r':
+			b = append(b, `\r`...)
+		case c == '\t':
+			b = append(b, `\t`...)
+		case c == '\b':
+			b = append(b, `\b`...)
+		case c == '\f':
+			b = append(b, `\f`...)
+		case c < 0x20:
+			b = appendUnit(b, uint32(c))
 		default:
-			if r >= 0x10000 {
-				r -= 0x10000
-				b = appendUnit(b, 0xd800+r>>10)
-				r = 0xdc00 + r&0x3ff
+			var r rune
+			r, size = utf8.DecodeRuneInString(s[i:])
+			switch {
+			case r == utf8.RuneError && size == 1:
+				b = appendUnit(b, 0xdc00+uint32(c))
+			case r >= 0x10000:
+				u := uint32(r) - 0x10000
+				b = appendUnit(b, 0xd800+u>>10)
+				b = appendUnit(b, 0xdc00+u&0x3ff)
+			default:
+				b = appendUnit(b, uint32(r))
 			}
-			b = appendUnit(b, r)
 		}
 		i += size
-		start = i
+		done = i
 	}
-	return append(b, s[start:]...)
+	return append(b, s[done:]...)
 }
 
-func appendUnit(b []byte, u rune) []byte {
+// appendUnit appends one UTF-16 unit as \uXXXX.
+func appendUnit(b []byte, u uint32) []byte {
 	return append(b, '\\', 'u', hexDigits[u>>12&15], hexDigits[u>>8&15], hexDigits[u>>4&15], hexDigits[u&15])
+}
+
+// appendList appends a list of texts that need no escaping.
+func appendList(b []byte, st style, list []string) []byte {
+	b = append(b, '[')
+	for i, s := range list {
+		if i > 0 {
+			b = append(b, st.between...)
+		}
+		b = append(b, '"')
+		b = append(b, s...)
+		b = append(b, '"')
+	}
+	return append(b, ']')
+}
+
+// member appends a comma and a name, up to where the value begins.
+func (v *visit) member(name string) {
+	v.buf = append(v.buf, v.style.comma...)
+	v.buf = append(v.buf, name...)
+	v.buf = append(v.buf, v.style.colon...)
+}
+
+// word appends a member whose text needs no escaping.
+func (v *visit) word(name, value string) {
+	v.member(name)
+	v.buf = append(v.buf, '"')
+	v.buf = append(v.buf, value...)
+	v.buf = append(v.buf, '"')
+}
+
+// text appends a member of any text.
+func (v *visit) text(name, value string) {
+	v.member(name)
+	v.buf = append(v.buf, '"')
+	v.buf = appendEscaped(v.buf, value)
+	v.buf = append(v.buf, '"')
+}
+
+// texts appends a member whose text is the parts, one after another.
+func (v *visit) texts(name string, parts []string) {
+	v.member(name)
+	v.buf = append(v.buf, '"')
+	for _, p := range parts {
+		v.buf = appendEscaped(v.buf, p)
+	}
+	v.buf = append(v.buf, '"')
+}
+
+// integer appends a member with a whole number.
+func (v *visit) integer(name string, n int) {
+	v.member(name)
+	v.buf = strconv.AppendInt(v.buf, int64(n), 10)
+}
+
+// truth appends a member that is true or false.
+func (v *visit) truth(name string, is bool) {
+	v.member(name)
+	v.buf = strconv.AppendBool(v.buf, is)
+}
+
+// raw appends a member whose value is written already.
+func (v *visit) raw(name, value string) {
+	v.member(name)
+	v.buf = append(v.buf, value...)
 }

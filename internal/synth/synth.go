@@ -1,133 +1,147 @@
-// Package synth writes logs as Cowrie honeypots write them, for demonstrations,
-// tests and benchmarks.
+// Package synth writes realistic Cowrie logs: for demos, tests and
+// benchmarks.
 //
-// In come a seed and a few numbers; out go JSON lines in time order, one sensor
-// at a time, and exact counts of what was written. The same options give the
-// same bytes on every machine. The mix of events, their sizes and the lives of
-// sessions follow real logs of several Cowrie versions.
+// Options come in: how many events, over how many sensors and days, how many
+// of them about files, in which Cowrie version's shapes. JSON lines go out, as
+// Cowrie's jsonlog writes them, and an exact count of what was written. The
+// same options give the same bytes.
 //
-// It never repeats a real attack: addresses are of the ranges set aside for
-// documentation and benchmarks, host names end in .test, .example or .invalid,
-// and hashes are those of no file (but for the empty one). It never holds more
-// than the sessions that are open at the same time, and never overwrites a file.
+// The package never copies from a real log: addresses are from the ranges kept
+// for documentation and benchmarks, hosts end in .example, .test or .invalid,
+// and no hash names a real file, save that of the empty one. It never touches
+// the network, never overwrites a file, and holds no more than the sessions
+// that are open at one time.
 package synth
 
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"time"
 )
 
-// Era is the Cowrie version whose shapes a sensor's events have.
-type Era int
-
-// The eras. EraMixed gives the sensors the others in turn, newest first.
-const (
-	EraMixed Era = iota
-	Era2018      // Cowrie 1.3: spaces after separators, system and isError
-	Era2020      // Cowrie 2.1: compact, duration a number
-	Era2024      // Cowrie 2.7: duration a text, some events with a format and no message
-	Era2026      // Cowrie 3.0: session and addresses first, uuid, duration_ms
-)
+// ErrOptions says that no log can be written from these options.
+var ErrOptions = errors.New("synth: impossible options")
 
 // Options says what to write. The zero value of a field means its default.
 type Options struct {
 	Seed    uint64        // same seed and options: same bytes
-	Events  int           // how many events in all (default 10,000), shared evenly by the sensors
+	Events  int           // how many events in all (default 10,000)
 	Sensors int           // how many sensors, named sensor-01 … (default 3)
 	Start   time.Time     // time of the first event (default 2026-01-01T00:00:00Z)
-	Span    time.Duration // in which sessions begin (default 7 days); the last ones may end minutes after it
+	Span    time.Duration // over which the events are spread (default 7 days)
 	Hashes  int           // distinct files in the population (default max(20, Events/160)); rare ones may not turn up
-	// FileShare is the share of events that are sightings (default 0.05; below
-	// 0: none). Some hundreds of events are needed to come near it.
+
+	// FileShare is the share of events that are sightings of files (default
+	// 0.05). Below 0 means none; above 0.8 is an aim that is not quite reached.
 	FileShare float64
-	Era       Era // which Cowrie version's shapes (default EraMixed: each sensor one era)
+
+	Era Era // which Cowrie version's shapes (default EraMixed: each sensor one era)
+}
+
+// Stats counts what was written.
+type Stats struct {
+	Events   int
+	Sessions int
+	Files    int // distinct hashes with at least one sighting
+
+	// A sighting is a file_download or file_upload event with a hash.
+	Sightings int // Downloads + Uploads
+	Downloads int
+	Uploads   int
+
+	// FailedTransfers are the file_download.failed events, and the
+	// file_download and file_upload events without a hash that are not a line
+	// of input (realm and input only).
+	FailedTransfers int
+
+	Commands int // cowrie.command.input events
+	Logins   int // login.success and login.failed events
+	Bytes    int64
 }
 
 const (
-	maxSensors   = 1 << 16
-	maxFileShare = 0.6
+	defaultEvents  = 10_000
+	defaultSensors = 3
+	defaultSpan    = 7 * 24 * time.Hour
+	defaultShare   = 0.05
+	maxSensors     = 1 << 14       // a session's id has room for no more
+	maxHashes      = math.MaxInt32 // a mark has room for no more
 )
 
-var firstDay = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-
-func (o Options) withDefaults() (Options, error) {
+// settled returns the options with the defaults filled in.
+func (o Options) settled() (Options, error) {
 	if o.Events == 0 {
-		o.Events = 10_000
+		o.Events = defaultEvents
 	}
 	if o.Sensors == 0 {
-		o.Sensors = 3
+		o.Sensors = defaultSensors
 	}
 	if o.Start.IsZero() {
-		o.Start = firstDay
+		o.Start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	}
 	if o.Span == 0 {
-		o.Span = 7 * 24 * time.Hour
+		o.Span = defaultSpan
 	}
 	if o.Hashes == 0 {
 		o.Hashes = max(20, o.Events/160)
 	}
-	switch {
-	case o.FileShare == 0:
-		o.FileShare = 0.05
-	case o.FileShare < 0:
-		o.FileShare = 0
+	if o.FileShare == 0 {
+		o.FileShare = defaultShare
 	}
 	switch {
-	case o.Events < 0:
-		return o, fmt.Errorf("synth: %d events", o.Events)
-	case o.Sensors < 0 || o.Sensors > maxSensors:
-		return o, fmt.Errorf("synth: %d sensors: want 1 to %d", o.Sensors, maxSensors)
-	case o.Hashes < 0:
-		return o, fmt.Errorf("synth: %d hashes", o.Hashes)
-	case o.Span < 0:
-		return o, fmt.Errorf("synth: span %v", o.Span)
-	case o.Start.UTC().Year() < 1970 || o.Start.UTC().Add(o.Span).Year() > 9000:
-		return o, fmt.Errorf("synth: start %v: want a year from 1970 to 9000", o.Start)
-	case !(o.FileShare <= maxFileShare): // NaN too
-		return o, fmt.Errorf("synth: file share %v: want at most %v", o.FileShare, maxFileShare)
+	case o.Events < 0, o.Sensors < 0, o.Span < 0, o.Hashes < 0:
+		return o, fmt.Errorf("%w: a number below zero", ErrOptions)
+	case o.Sensors > maxSensors:
+		return o, fmt.Errorf("%w: more than %d sensors", ErrOptions, maxSensors)
+	case o.Hashes > maxHashes:
+		return o, fmt.Errorf("%w: more than %d files", ErrOptions, maxHashes)
+	case math.IsNaN(o.FileShare), o.FileShare > 1:
+		return o, fmt.Errorf("%w: a share of files above 1", ErrOptions)
 	case o.Era < EraMixed || o.Era > Era2026:
-		return o, fmt.Errorf("synth: era %d", o.Era)
+		return o, fmt.Errorf("%w: unknown era %d", ErrOptions, o.Era)
 	}
 	return o, nil
 }
 
-// SensorName returns the name of a sensor (0-based index): sensor-01 for 0.
-func SensorName(sensor int) string { return fmt.Sprintf("sensor-%02d", sensor+1) }
+// eventsOf returns how many of the events are the sensor's.
+func (o Options) eventsOf(sensor int) int {
+	n := o.Events / o.Sensors
+	if sensor < o.Events%o.Sensors {
+		n++
+	}
+	return n
+}
 
-// Generate writes the events of one sensor (0-based index) as JSON lines, in
-// time order, to w. The counts it returns are of what was written; after an
-// error the last lines counted may not have reached w.
+// SensorName returns the name of a sensor by its index, from 0.
+func SensorName(sensor int) string {
+	return fmt.Sprintf("sensor-%02d", sensor+1)
+}
+
+// Generate writes the events of one sensor (index from 0) as JSON lines, in
+// time order, to w. If it fails or ctx ends, the counts are of the lines
+// made until then, of which w may lack the last.
 func (o Options) Generate(ctx context.Context, w io.Writer, sensor int) (Stats, error) {
-	o, err := o.withDefaults()
+	o, err := o.settled()
 	if err != nil {
 		return Stats{}, err
 	}
-	out := bufio.NewWriterSize(w, 256<<10)
-	stats, err := o.generate(ctx, sensor, func(line []byte, _ int64) error {
+	if sensor < 0 || sensor >= o.Sensors {
+		return Stats{}, fmt.Errorf("%w: no sensor with index %d of %d", ErrOptions, sensor, o.Sensors)
+	}
+	out := bufio.NewWriterSize(w, 1<<18)
+	t, err := newSensor(o, sensor).run(ctx, func(line []byte, _ int64) error {
 		_, err := out.Write(line)
 		return err
 	})
+	if end := out.Flush(); err == nil {
+		err = end
+	}
 	if err != nil {
-		return stats, err
+		return t.stats(), fmt.Errorf("write the log of %s: %w", SensorName(sensor), err)
 	}
-	if err := out.Flush(); err != nil {
-		return stats, fmt.Errorf("write the events of %s: %w", SensorName(sensor), err)
-	}
-	return stats, nil
-}
-
-// generate hands the lines of one sensor to emit, each with its time in
-// microseconds since 1970. The options have their defaults.
-func (o Options) generate(ctx context.Context, sensor int, emit func(line []byte, at int64) error) (Stats, error) {
-	if sensor < 0 || sensor >= o.Sensors {
-		return Stats{}, fmt.Errorf("synth: sensor %d of %d", sensor, o.Sensors)
-	}
-	g := newGenerator(o, sensor)
-	if err := g.run(ctx, emit); err != nil {
-		return g.tally.stats(), fmt.Errorf("write the events of %s: %w", g.sensor.name, err)
-	}
-	return g.tally.stats(), nil
+	return t.stats(), nil
 }

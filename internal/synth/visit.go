@@ -19,7 +19,7 @@ type visit struct {
 	tail []byte // what every line ends with, before Era2026
 
 	began, at int64 // when it connected; the time of the next line
-	closed    bool
+	gone      bool  // it has been closed
 
 	buf   []byte // the lines, one after another
 	marks []mark // the lines' ends
@@ -66,7 +66,7 @@ const (
 // meet starts a session. The slices keep their memory.
 func (v *visit) meet(id, ip string, port int, telnet bool, start int64) {
 	v.id, v.ip, v.port, v.telnet = id, ip, port, telnet
-	v.began, v.at, v.closed = start, start, false
+	v.began, v.at, v.gone = start, start, false
 	v.buf, v.marks, v.next = v.buf[:0], v.marks[:0], 0
 	v.serial = v.visits
 
@@ -98,7 +98,7 @@ func (v *visit) meet(id, ip string, port int, telnet bool, start int64) {
 	if v.era == Era2025 {
 		add("protocol", v.protocol())
 	}
-	v.tail = append(b, '}', '\n')
+	v.tail = b
 }
 
 func (v *visit) protocol() string {
@@ -155,27 +155,33 @@ func (v *visit) endRaw(w what, message string) { v.finish(w, 0, message, nil) }
 func (v *visit) finish(w what, file int, message string, parts []string) {
 	if v.era == Era2026 {
 		v.word("eventid", v.eventid)
-		if v.closed {
+		if v.gone {
 			v.raw("late", "true")
 		}
 		v.buf = append(v.buf, v.signature...)
 		v.stamp()
 		v.message(message, parts)
-		v.buf = append(v.buf, '}', '\n')
-	} else {
-		v.message(message, parts)
-		if v.era == Era2018 {
-			v.speaker()
-		} else {
-			v.buf = append(v.buf, v.signature...)
-			v.stamp()
-		}
-		if v.ownSrc {
-			v.buf = append(v.buf, v.tail[v.cut:]...)
-		} else {
-			v.buf = append(v.buf, v.tail...)
-		}
+		v.endLine(w, file)
+		return
 	}
+	v.message(message, parts)
+	if v.era == Era2018 {
+		v.speaker()
+	} else {
+		v.buf = append(v.buf, v.signature...)
+		v.stamp()
+	}
+	if v.ownSrc {
+		v.buf = append(v.buf, v.tail[v.cut:]...)
+	} else {
+		v.buf = append(v.buf, v.tail...)
+	}
+	v.endLine(w, file)
+}
+
+// endLine ends the line, and lets a microsecond pass.
+func (v *visit) endLine(w what, file int) {
+	v.buf = append(v.buf, '}', '\n')
 	v.marks = append(v.marks, mark{at: v.at, end: int32(len(v.buf)), file: int32(file), what: w})
 	v.at++
 }

@@ -89,12 +89,10 @@ func csvText(s string) string {
 // calculate. White space, quotes and characters that are not seen may stand
 // before it: importers drop them.
 func startsFormula(s string) bool {
-	if s != "" && (s[0] == '\t' || s[0] == '\r') {
-		return true
-	}
-	s = strings.TrimLeftFunc(s, func(r rune) bool {
+	rest := strings.TrimLeftFunc(s, func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) ||
 			strings.ContainsRune("\"'`‘’“”＂＇", r)
 	})
-	return strings.IndexAny(s, "=+-@＝＋－＠﹦﹢﹣﹫") == 0
+	return strings.ContainsAny(s[:len(s)-len(rest)], "\t\r") ||
+		strings.IndexAny(rest, "=+-@＝＋－＠﹦﹢﹣﹫") == 0
 }
