@@ -15,7 +15,7 @@ import (
 // How much may be on its way at once.
 const (
 	maxRaw     = logs.MaxRecord + 2*logs.BlockSize // bytes read and not yet compressed
-	maxWaiting = 8                                 // chunks between the reader and the writer
+	maxWaiting = 24                                // chunks between the reader and the writer
 	// A chunk of this size is one record that is out of all proportion. It
 	// travels alone.
 	giant = 8 << 20
@@ -23,7 +23,7 @@ const (
 
 // When a batch is committed: as soon as one of these is reached.
 const (
-	batchEvents = 100_000
+	batchEvents = 50_000
 	batchBytes  = 64 << 20               // of text
 	batchAge    = 500 * time.Millisecond // since its first chunk, when no other is waiting
 )

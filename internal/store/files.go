@@ -135,11 +135,13 @@ func (s *Store) Sightings(ctx context.Context, shasum, session string, max int, 
 		outfile, duplicate, coalesce(segment_id, 0), coalesce(event_index, 0) FROM file_sightings`+where.clause()+
 		` ORDER BY seen_at, id`+limit(max), where.args, func(scan func(...any) error) error {
 		row := &Sighting{}
+		var kept *string
 		if err := scan(&row.Shasum, &row.Session, scanText{&row.Sensor}, scanText{&row.SrcIP}, &row.Kind,
 			scanTime{&row.SeenAt}, scanText{&row.Filename}, scanText{&row.Destfile}, scanText{&row.URL},
-			scanText{&row.Outfile}, &row.Duplicate, &row.SegmentID, &row.Event); err != nil {
+			&kept, &row.Duplicate, &row.SegmentID, &row.Event); err != nil {
 			return err
 		}
+		row.Outfile = outfile(kept, row.Shasum)
 		return f(row)
 	})
 }

@@ -74,12 +74,32 @@ func (a *appending) flushSightings() error {
 			duplicate = *s.Duplicate
 		}
 		if err := insert.row(s.Shasum, s.Session, orNull(s.Sensor), orNull(s.SrcIP), string(s.Kind), timeText(s.SeenAt),
-			orNull(s.Filename), orNull(s.Destfile), orNull(s.URL), orNull(s.Outfile), duplicate,
+			orNull(s.Filename), orNull(s.Destfile), orNull(s.URL), storedOutfile(s.Sighting), duplicate,
 			s.segment, s.Event, s.key[:]); err != nil {
 			return err
 		}
 	}
 	return insert.done()
+}
+
+// storedOutfile is where the sensor kept the file. It nearly always ends with
+// the file's hash, which stands beside it already and is left out.
+func storedOutfile(s *cowrie.Sighting) any {
+	if dir, ok := strings.CutSuffix(s.Outfile, s.Shasum); ok && (dir == "" || strings.HasSuffix(dir, "/")) {
+		return dir
+	}
+	return orNull(s.Outfile)
+}
+
+// outfile undoes storedOutfile.
+func outfile(stored *string, shasum string) string {
+	switch {
+	case stored == nil:
+		return ""
+	case *stored == "" || strings.HasSuffix(*stored, "/"):
+		return *stored + shasum
+	}
+	return *stored
 }
 
 // knownSightings returns the stored sightings of the sessions that this batch
@@ -125,11 +145,10 @@ func (a *appending) flushSessions() error {
 	slices.SortFunc(order, func(x, y *sessionRow) int {
 		return cmp.Or(cmp.Compare(x.session.First, y.session.First), strings.Compare(x.session.ID, y.session.ID))
 	})
-	now := cowrie.FromStd(a.now).SQL()[:19]
 	insert := a.insert("session_summaries", "session_id", "first_event_at", "last_event_at", "event_count", "command_count",
 		"file_downloads", "login_attempts", "matcher", "src_ip", "protocol", "duration_ms", "client_version", "hassh",
 		"username", "password", "login_at", "login_successes", "file_uploads", "failed_transfers", "shared_id",
-		"segments", "created_at", "updated_at")
+		"segments")
 	commands := a.insert("command_stats", "session_id", "command_normalized", "occurrences", "first_seen", "last_seen")
 	for _, row := range order {
 		s := row.session
@@ -137,13 +156,13 @@ func (a *appending) flushSessions() error {
 			continue // looked up, but all of its events were known
 		}
 		if row.known {
-			if err := a.updateSession(row, now); err != nil {
+			if err := a.updateSession(row); err != nil {
 				return err
 			}
 			continue
 		}
 		a.tally.Sessions++
-		if err := insert.row(append(append([]any{s.ID}, sessionValues(row)...), now, now)...); err != nil {
+		if err := insert.row(append([]any{s.ID}, sessionValues(row)...)...); err != nil {
 			return err
 		}
 		for _, text := range sortedKeys(s.CommandStats) {
@@ -173,13 +192,13 @@ func sessionValues(row *sessionRow) []any {
 		s.Uploads, s.FailedTransfers, s.SharedID, orNull(row.segments.String())}
 }
 
-func (a *appending) updateSession(row *sessionRow, now string) error {
-	args := append(sessionValues(row), now, row.session.ID)
+func (a *appending) updateSession(row *sessionRow) error {
+	args := append(sessionValues(row), row.session.ID)
 	if err := a.exec(`UPDATE session_summaries SET first_event_at = $1, last_event_at = $2, event_count = $3,
 		command_count = $4, file_downloads = $5, login_attempts = $6, matcher = $7, src_ip = $8, protocol = $9,
 		duration_ms = $10, client_version = $11, hassh = $12, username = $13, password = $14, login_at = $15,
-		login_successes = $16, file_uploads = $17, failed_transfers = $18, shared_id = $19, segments = $20,
-		updated_at = $21 WHERE session_id = $22`, args...); err != nil {
+		login_successes = $16, file_uploads = $17, failed_transfers = $18, shared_id = $19, segments = $20
+		WHERE session_id = $21`, args...); err != nil {
 		return err
 	}
 	for _, text := range sortedKeys(row.delta) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"runtime/debug"
+	"strconv"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -44,7 +45,7 @@ type sealer struct {
 }
 
 func newSealer() (*sealer, error) {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithWindowSize(segmentSize),
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithWindowSize(segmentSize),
 		zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		return nil, err
@@ -97,8 +98,8 @@ func (s *Store) Seal(c *cowrie.Chunk) {
 }
 
 // segmentSet is the segments in which events of a session stand, as ranges of
-// ids: in the database the JSON text [[first,last],…].
-type segmentSet [][2]int64
+// ids: in the database JSON, an id for itself and [first,last] for a range.
+type segmentSet []segmentRange
 
 func parseSegments(text string) (segmentSet, error) {
 	if text == "" {
@@ -111,12 +112,33 @@ func parseSegments(text string) (segmentSet, error) {
 	return set, nil
 }
 
+type segmentRange [2]int64
+
+func (r *segmentRange) UnmarshalJSON(text []byte) error {
+	if text[0] == '[' {
+		return json.Unmarshal(text, (*[2]int64)(r))
+	}
+	err := json.Unmarshal(text, &r[0])
+	r[1] = r[0]
+	return err
+}
+
 func (set segmentSet) String() string {
 	if len(set) == 0 {
 		return ""
 	}
-	text, _ := json.Marshal(set)
-	return string(text)
+	text := []byte{'['}
+	for i, r := range set {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		if r[0] == r[1] {
+			text = strconv.AppendInt(text, r[0], 10)
+		} else {
+			text = fmt.Appendf(text, "[%d,%d]", r[0], r[1])
+		}
+	}
+	return string(append(text, ']'))
 }
 
 // add adds a segment's id. Ids mostly come in ascending order.

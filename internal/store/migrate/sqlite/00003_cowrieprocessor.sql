@@ -1,5 +1,7 @@
 -- The tables of cowrieprocessor v3 that midden keeps on using, with its column
 -- types and its form of times. A database that was taken over has them already.
+-- Who wrote a session's row, and when, is told by its sources: created_at and
+-- updated_at are left empty where they may be.
 
 -- +goose Up
 CREATE TABLE session_summaries (
@@ -16,8 +18,8 @@ CREATE TABLE session_summaries (
     matcher         VARCHAR(32),
     source_files    JSON,
     enrichment      JSON,
-    created_at      DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    updated_at      DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP
+    created_at      DATETIME,
+    updated_at      DATETIME
 );
 CREATE INDEX ix_session_summaries_first_event ON session_summaries (first_event_at);
 
