@@ -47,21 +47,32 @@ func Open(ctx context.Context, path string, o Options) (*store.Store, error) {
 			return nil, fmt.Errorf("create database %s: %w", path, explain(err))
 		}
 	}
-	db, err := connect(path)
+	if err := usable(ctx, path); err != nil {
+		return nil, explain(err)
+	}
+	db, err := connect(path, settings)
 	if err != nil {
 		return nil, err
 	}
-	version, err := migrate.Version(ctx, db)
-	if err == nil && version != migrate.Latest {
-		err = &store.SchemaError{Database: path, Version: version, Latest: migrate.Latest}
-	} else if errors.Is(err, migrate.ErrForeign) || isCode(err, sqlite3.SQLITE_NOTADB) {
-		err = &store.SchemaError{Database: path, Version: -1, Latest: migrate.Latest}
-	}
-	if err != nil {
-		db.Close()
-		return nil, explain(err)
-	}
 	return store.New(db, explain)
+}
+
+// usable looks at the version of a database without changing anything in it:
+// even a setting could.
+func usable(ctx context.Context, path string) error {
+	db, err := connect(path, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)"}})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	version, err := migrate.Version(ctx, db)
+	switch {
+	case errors.Is(err, migrate.ErrForeign) || isCode(err, sqlite3.SQLITE_NOTADB):
+		return &store.SchemaError{Database: path, Version: -1, Latest: migrate.Latest}
+	case err == nil && version != migrate.Latest:
+		return &store.SchemaError{Database: path, Version: version, Latest: migrate.Latest}
+	}
+	return err
 }
 
 // create makes a database under another name and gives it its own when it is
@@ -93,7 +104,7 @@ func migrateAt(ctx context.Context, path string) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	db, err := connect(path)
+	db, err := connect(path, settings)
 	if err != nil {
 		return err
 	}
@@ -104,7 +115,7 @@ func migrateAt(ctx context.Context, path string) error {
 // Settings of every connection. The page size counts only where a file is
 // made. With NORMAL a power cut may take the last transactions with it, but
 // never a part of one.
-var pragmas = []string{
+var settings = url.Values{"_txlock": {"immediate"}, "_pragma": {
 	"page_size(16384)",
 	"busy_timeout(10000)",
 	"journal_mode(wal)",
@@ -114,10 +125,9 @@ var pragmas = []string{
 	"journal_size_limit(67108864)",
 	"temp_store(memory)",
 	"foreign_keys(off)",
-}
+}}
 
-func connect(path string) (*sql.DB, error) {
-	q := url.Values{"_pragma": pragmas, "_txlock": {"immediate"}}
+func connect(path string, q url.Values) (*sql.DB, error) {
 	if strings.HasPrefix(path, "/") {
 		path = "//" + path
 	}
