@@ -188,7 +188,7 @@ func (l *loader) readFile(ctx context.Context, f logs.Found) (*reading, error) {
 		l.done(f.Size)
 		return nil, nil
 	}
-	file, err := logs.Open(ctx, f.Path)
+	file, err := logs.Open(f.Path)
 	if err != nil {
 		l.fail(f.Path, err)
 		l.done(f.Size)

@@ -4,14 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"compress/bzip2"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 
-	"github.com/cosnicolaou/pbzip2"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
@@ -32,7 +29,6 @@ type File struct {
 
 	file   *os.File
 	info   os.FileInfo
-	ctx    context.Context
 	input  io.Reader // the decompressed content
 	close  func()
 	offset int64 // bytes of the file that were read
@@ -40,7 +36,7 @@ type File struct {
 
 // Open opens a regular file and tells by its first bytes how it is compressed.
 // It does not wait for anything but the disk.
-func Open(ctx context.Context, path string) (*File, error) {
+func Open(path string) (*File, error) {
 	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
@@ -53,7 +49,7 @@ func Open(ctx context.Context, path string) (*File, error) {
 		file.Close()
 		return nil, err
 	}
-	f := &File{Path: path, file: file, info: info, ctx: ctx}
+	f := &File{Path: path, file: file, info: info}
 	if err := f.rewind(); err != nil {
 		file.Close()
 		return nil, err
@@ -112,7 +108,7 @@ func (f *File) decompress(magic []byte, raw io.Reader) error {
 		f.input = &gzipReader{raw: bufio.NewReaderSize(raw, 256<<10)}
 	case len(magic) == 10 && bytes.HasPrefix(magic, []byte("BZh")) && magic[3] >= '1' && magic[3] <= '9':
 		f.Compression = "bzip2"
-		f.bzip2(raw)
+		f.input = bzip2.NewReader(bufio.NewReaderSize(raw, 64<<10))
 	case bytes.HasPrefix(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
 		f.Compression = "zstd"
 		z, err := zstd.NewReader(raw, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
@@ -126,22 +122,6 @@ func (f *File) decompress(magic []byte, raw io.Reader) error {
 		f.input = raw
 	}
 	return nil
-}
-
-// parallelFrom is the size from which a bzip2 file is worth decompressing on
-// several cores.
-const parallelFrom = 1 << 20
-
-// bzip2 decompresses on all cores where that pays, and on one where it does not.
-func (f *File) bzip2(raw io.Reader) {
-	if f.info.Size() < parallelFrom {
-		f.input = bzip2.NewReader(bufio.NewReaderSize(raw, 64<<10))
-		return
-	}
-	ctx, cancel := context.WithCancel(f.ctx)
-	f.input = pbzip2.NewReader(ctx, raw,
-		pbzip2.DecompressionOptions(pbzip2.BZConcurrency(runtime.GOMAXPROCS(0))))
-	f.close = cancel
 }
 
 // gzipReader reads the members of a gzip file one after the other. It opens

@@ -1,8 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 
 	"midden/internal/cowrie"
@@ -153,7 +156,7 @@ type Count struct {
 }
 
 // FileFacts are what the sightings of a file have in common: how many
-// different values each column holds, and the most frequent of them.
+// different values there are, and the most frequent ones.
 type FileFacts struct {
 	Sessions, Addresses, Sensors int64
 	TopAddresses, TopSensors     []Count
@@ -163,32 +166,50 @@ type FileFacts struct {
 // topValues is how many values of a column FileFacts name.
 const topValues = 10
 
-// FileFacts returns what the sightings of a file have in common.
+// FileFacts returns what the sightings of a file have in common. There may be
+// hundreds of thousands of them: one pass over them is quicker than asking the
+// database for each fact.
 func (s *Store) FileFacts(ctx context.Context, shasum string) (*FileFacts, error) {
 	facts := &FileFacts{}
-	err := s.db.QueryRowContext(ctx, `SELECT count(DISTINCT session_id), count(DISTINCT src_ip), count(DISTINCT sensor)
-		FROM file_sightings WHERE shasum = $1`, shasum).Scan(&facts.Sessions, &facts.Addresses, &facts.Sensors)
-	if err != nil {
-		return nil, s.explain(err)
+	var columns [7]map[string]int64
+	for i := range columns {
+		columns[i] = map[string]int64{}
 	}
-	for _, top := range []struct {
-		column string
-		into   *[]Count
-	}{
-		{"src_ip", &facts.TopAddresses}, {"sensor", &facts.TopSensors}, {"filename", &facts.Names},
-		{"destfile", &facts.Paths}, {"download_url", &facts.URLs}, {"kind", &facts.Kinds},
-	} {
-		query := `SELECT ` + top.column + `, count(*) AS n FROM file_sightings WHERE shasum = $1 AND ` + top.column +
-			` IS NOT NULL GROUP BY 1 ORDER BY n DESC, 1` + limit(topValues)
-		err := s.each(ctx, query, []any{shasum}, func(scan func(...any) error) error {
-			var c Count
-			err := scan(&c.Value, &c.Count)
-			*top.into = append(*top.into, c)
+	var raw [len(columns)]sql.RawBytes
+	into := make([]any, len(raw))
+	for i := range raw {
+		into[i] = &raw[i]
+	}
+	err := s.each(ctx, `SELECT session_id, src_ip, sensor, filename, destfile, download_url, kind
+		FROM file_sightings WHERE shasum = $1`, []any{shasum}, func(scan func(...any) error) error {
+		if err := scan(into...); err != nil {
 			return err
-		})
-		if err != nil {
-			return nil, err
 		}
+		for i, v := range raw {
+			if len(v) > 0 {
+				columns[i][string(v)]++
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	facts.Sessions, facts.Addresses, facts.Sensors = int64(len(columns[0])), int64(len(columns[1])), int64(len(columns[2]))
+	for i, list := range []*[]Count{&facts.TopAddresses, &facts.TopSensors, &facts.Names, &facts.Paths, &facts.URLs, &facts.Kinds} {
+		*list = top(columns[i+1])
 	}
 	return facts, nil
+}
+
+// top returns the most frequent values.
+func top(counts map[string]int64) []Count {
+	var list []Count
+	for v, n := range counts {
+		list = append(list, Count{v, n})
+	}
+	slices.SortFunc(list, func(a, b Count) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Value, b.Value))
+	})
+	return list[:min(len(list), topValues)]
 }

@@ -112,7 +112,7 @@ CREATE TABLE file_sightings (
     sighting_key BLOB NOT NULL,
     UNIQUE (session_id, sighting_key)
 );
-CREATE INDEX ix_file_sightings_shasum ON file_sightings (shasum);
+CREATE INDEX ix_file_sightings_shasum ON file_sightings (shasum, seen_at);
 
 CREATE TABLE file_verdicts (
     id             INTEGER PRIMARY KEY,
