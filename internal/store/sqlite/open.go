@@ -10,9 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"modernc.org/sqlite"
@@ -50,7 +52,13 @@ func Open(ctx context.Context, path string, o Options) (*store.Store, error) {
 	if err := usable(ctx, path); err != nil {
 		return nil, explain(err)
 	}
-	db, err := connect(path, settings)
+	q := maps.Clone(settings)
+	if !o.Create {
+		// Reading through a map of the file is nearly twice as fast; a loader
+		// gains nothing by it.
+		q["_pragma"] = append(slices.Clone(q["_pragma"]), "mmap_size(1073741824)")
+	}
+	db, err := connect(path, q)
 	if err != nil {
 		return nil, err
 	}
