@@ -62,10 +62,10 @@ var sessionColumns = []render.Column{
 	{Name: "file_downloads", Title: "DOWNLOADS", Kind: render.Int},
 	{Name: "file_uploads", Title: "UPLOADS", Kind: render.Int},
 	{Name: "failed_transfers", Title: "FAILED", Kind: render.Int},
-	{Name: "username"},
-	{Name: "password"},
+	{Name: "username", Optional: true},
+	{Name: "password", Optional: true},
 	{Name: "login_at", Kind: render.Time, OnlyData: true},
-	{Name: "client_version", Title: "CLIENT"},
+	{Name: "client_version", Title: "CLIENT", Optional: true},
 	{Name: "hassh", OnlyData: true},
 	{Name: "shared_id", Kind: render.Bool, OnlyData: true},
 }
@@ -125,8 +125,8 @@ func (a *app) sessionsShowCmd() *cobra.Command {
 var transcriptColumns = []render.Column{
 	{Name: "timestamp", Title: "TIME", Kind: render.Time},
 	{Name: "what"},
-	{Name: "detail", Kind: render.URL},
-	{Name: "shasum", Title: "FILE", Kind: render.Hash},
+	{Name: "detail", Kind: render.URL, Optional: true},
+	{Name: "shasum", Title: "FILE", Kind: render.Hash, Optional: true},
 	{Name: "eventid", OnlyData: true},
 	{Name: "sensor", OnlyData: true},
 }

@@ -384,10 +384,7 @@ func TestSessionless(t *testing.T) {
 {"eventid":"cowrie.session.file_download","shasum":"1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a","timestamp":"2024-01-01T00:00:00Z"}
 `
 	g := gather(t, text, "hp")
-	digest := func(s string) [16]byte {
-		sum := sha256.Sum256([]byte(s))
-		return [16]byte(sum[:16])
-	}
+	digest := func(s string) [sha256.Size]byte { return sha256.Sum256(Compact(nil, []byte(s))) }
 	lines := strings.Split(text, "\n")
 	want := []Sessionless{{0, digest(lines[0])}, {2, digest(lines[0])}, {3, digest(lines[3])}, {4, digest(lines[4])}, {5, digest(lines[5])}}
 	if diff := cmp.Diff(want, g.Sessionless); diff != "" {
@@ -436,7 +433,7 @@ func TestLines(t *testing.T) {
 		{"white space in the second", a + "\n " + b + "\n" + a + "\n", a + "\n" + b + "\n" + a + "\n", 0, nil},
 		{"dead first", "x\n" + a + "\n", a + "\n", 0, []string{"x"}},
 		{"dead between", a + "\nx y\n" + b + "\n", a + "\n" + b + "\n", 0, []string{"x y"}},
-		{"dead last", a + "\n" + b[:9], a + "\n", 0, []string{b[:9]}},
+		{"dead last", a + "\n" + b[:9] + "x", a + "\n", 0, []string{b[:9] + "x"}},
 		{"dead in white space", "  x \r\n" + a + "\n", a + "\n", 0, []string{"x"}},
 		{"dead behind a BOM", "\xef\xbb\xbf \xef\n" + a + "\n", a + "\n", 0, []string{"\xef"}},
 		{"two objects", a + b + "\n" + a + "\n", a + "\n", 0, []string{a + b}},

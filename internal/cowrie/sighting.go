@@ -53,14 +53,17 @@ type File struct {
 	NameAt, URLAt      Time // NoTime if there is none
 }
 
-// NewFile returns the file that a single sighting makes.
+// NewFile returns the file that a single sighting makes. Old versions of Cowrie
+// wrote paths, and the word stdin, where a URL is expected: those are no URLs.
 func NewFile(s *Sighting) *File {
 	f := &File{Shasum: s.Shasum, First: s.SeenAt, Last: s.SeenAt, Sightings: 1, Session: s.Session,
 		Name: s.Name(), NameAt: NoTime, URL: s.URL, URLAt: NoTime}
 	if f.Name != "" {
 		f.NameAt = s.SeenAt
 	}
-	if f.URL != "" {
+	if !strings.Contains(f.URL, "://") {
+		f.URL = ""
+	} else {
 		f.URLAt = s.SeenAt
 	}
 	return f

@@ -189,7 +189,7 @@ func FuzzParseTime(f *testing.F) {
 		}
 		// What package time reads is read the same, where it is one of our forms.
 		std, err := time.Parse("2006-01-02T15:04:05Z", s)
-		if err == nil && std.Year() > 0 && !strings.Contains(s, ",") && (!ok || got != Time(std.UnixMicro())) {
+		if err == nil && std.Year() > 0 && s[13] == ':' && !strings.Contains(s, ",") && (!ok || got != Time(std.UnixMicro())) {
 			t.Fatalf("ParseTime(%q) = %v, package time: %v", s, got, std)
 		}
 	})

@@ -24,6 +24,8 @@ const (
 
 // Column is one column of the output.
 type Column struct {
+	// Optional: left out of a table in which no row has a value for it.
+	Optional bool
 	Name     string // the key in JSON and the head of the column in CSV
 	Title    string // the head in a table; Name in upper-case words if empty
 	Kind     Kind

@@ -16,13 +16,18 @@ type table struct {
 	columns []Column
 	width   int // of the terminal; 0: nothing is shortened
 	cells   [][]string
+	filled  []bool // whether any row has a value, by column
 }
 
 func (t *table) row(values []value) error {
-	cells := make([]string, 0, len(values))
+	if t.filled == nil {
+		t.filled = make([]bool, len(t.columns))
+	}
+	cells := make([]string, len(values))
 	for i, c := range t.columns {
 		if !c.OnlyData {
-			cells = append(cells, human(c.Kind, values[i]))
+			cells[i] = human(c.Kind, values[i])
+			t.filled[i] = t.filled[i] || values[i] != nil
 		}
 	}
 	t.cells = append(t.cells, cells)
@@ -35,19 +40,22 @@ func (t *table) end() error {
 	if len(t.cells) == 0 {
 		return nil
 	}
-	var head []string
+	lines := make([][]string, 1+len(t.cells))
 	var right, shrinks []bool
-	for _, c := range t.columns {
-		if !c.OnlyData {
-			head = append(head, c.title())
-			right = append(right, c.Kind.right())
-			shrinks = append(shrinks, c.Kind.shortens())
+	for i, c := range t.columns {
+		if c.OnlyData || c.Optional && !t.filled[i] {
+			continue
 		}
+		lines[0] = append(lines[0], c.title())
+		for row, cells := range t.cells {
+			lines[row+1] = append(lines[row+1], cells[i])
+		}
+		right = append(right, c.Kind.right())
+		shrinks = append(shrinks, c.Kind.shortens())
 	}
-	if len(head) == 0 {
+	if len(lines[0]) == 0 {
 		return nil
 	}
-	lines := append([][]string{head}, t.cells...)
 	if t.width > 0 {
 		shortenAll(lines, shrinks, t.width)
 	}
