@@ -117,8 +117,13 @@ for each session, and one row for each file that attackers dropped, with all its
 sightings. It answers from the database instead of scanning the logs.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usage("there is no command %q; see \"midden --help\"", args[0])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(*cobra.Command, []string) (err error) {
 			if a.format, err = render.ParseFormat(a.output); err != nil {
 				return &exit{exitUsage, err}

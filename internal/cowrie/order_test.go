@@ -118,6 +118,9 @@ func TestOrder(t *testing.T) {
 // TestFileAdd says which facts of two sightings a file takes.
 func TestFileAdd(t *testing.T) {
 	at := func(when Time, session, filename, destfile, url string) Sighting {
+		if url != "" {
+			url += "://"
+		}
 		return Sighting{Shasum: hash1, SeenAt: when, Session: session, Filename: filename, Destfile: destfile, URL: url}
 	}
 	tests := []struct {
@@ -125,16 +128,16 @@ func TestFileAdd(t *testing.T) {
 		sightings []Sighting
 		want      File
 	}{
-		{"one", []Sighting{at(5, "s", "f", "/d", "u")}, File{First: 5, Last: 5, Sightings: 1, Session: "s", Name: "f", NameAt: 5, URL: "u", URLAt: 5}},
+		{"one", []Sighting{at(5, "s", "f", "/d", "u")}, File{First: 5, Last: 5, Sightings: 1, Session: "s", Name: "f", NameAt: 5, URL: "u://", URLAt: 5}},
 		{"nameless", []Sighting{at(5, "s", "", "", "")}, File{First: 5, Last: 5, Sightings: 1, Session: "s", NameAt: NoTime, URLAt: NoTime}},
 		{"earliest", []Sighting{at(5, "b", "f5", "", "u5"), at(3, "c", "f3", "", "u3"), at(9, "a", "f9", "", "u9")},
-			File{First: 3, Last: 9, Sightings: 3, Session: "c", Name: "f3", NameAt: 3, URL: "u3", URLAt: 3}},
+			File{First: 3, Last: 9, Sightings: 3, Session: "c", Name: "f3", NameAt: 3, URL: "u3://", URLAt: 3}},
 		{"earliest that has one", []Sighting{at(3, "s3", "", "", ""), at(5, "s5", "", "/tmp/d5", ""), at(9, "s9", "f9", "", "u9")},
-			File{First: 3, Last: 9, Sightings: 3, Session: "s3", Name: "d5", NameAt: 5, URL: "u9", URLAt: 9}},
+			File{First: 3, Last: 9, Sightings: 3, Session: "s3", Name: "d5", NameAt: 5, URL: "u9://", URLAt: 9}},
 		{"same instant", []Sighting{at(5, "b", "g", "", "v"), at(5, "a", "h", "", "w")},
-			File{First: 5, Last: 5, Sightings: 2, Session: "a", Name: "g", NameAt: 5, URL: "v", URLAt: 5}},
+			File{First: 5, Last: 5, Sightings: 2, Session: "a", Name: "g", NameAt: 5, URL: "v://", URLAt: 5}},
 		{"without a time", []Sighting{at(NoTime, "a", "a", "", "a"), at(5, "b", "b", "", "b")},
-			File{First: 5, Last: 5, Sightings: 2, Session: "b", Name: "b", NameAt: 5, URL: "b", URLAt: 5}},
+			File{First: 5, Last: 5, Sightings: 2, Session: "b", Name: "b", NameAt: 5, URL: "b://", URLAt: 5}},
 		{"all without a time", []Sighting{at(NoTime, "b", "b", "", ""), at(NoTime, "a", "a", "", "")},
 			File{First: NoTime, Last: NoTime, Sightings: 2, Session: "a", Name: "a", NameAt: NoTime, URLAt: NoTime}},
 		// The earliest belongs to no session: those that do must not depend on

@@ -71,7 +71,7 @@ func (s *Store) Files(ctx context.Context, q FileFilter, f func(*File) error) er
 	}
 	if q.Name != "" {
 		p := likePattern(q.Name)
-		sight.add(`(s.filename LIKE ? ESCAPE '\' OR s.destfile LIKE ? ESCAPE '\')`, p, p)
+		sight.add(`(s.filename LIKE ? ESCAPE '\' OR s.destfile LIKE ? ESCAPE '\' OR s.destfile LIKE ? ESCAPE '\')`, p, p, "%/"+p)
 	}
 	if q.URL != "" {
 		sight.add(`s.download_url LIKE ? ESCAPE '\'`, likePattern(q.URL))

@@ -1,0 +1,176 @@
+package cli
+
+import (
+	"context"
+	"database/sql"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain makes the test program the real one, too: scripts and the kill
+// tests run it under the name midden.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"midden": program})
+}
+
+func program() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	os.Exit(Main(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// TestScripts runs terminal sessions.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			for _, name := range []string{"MIDDEN_DB", "COWRIEPROC_DB_URL", "COWRIEPROC_DB_PATH"} {
+				env.Setenv(name, "")
+			}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"sqlite":   sqliteCommand,
+			"code":     codeCommand,
+			"mkfifo":   fifoCommand,
+			"chop":     chopCommand,
+			"harmless": harmlessCommand,
+			"csvcheck": csvCommand,
+			"summary":  summaryCommand,
+			"hostile":  hostileCommand,
+		},
+	})
+}
+
+// sqlite FILE STATEMENT: runs SQL on a database; the rows go to no one.
+func sqliteCommand(ts *testscript.TestScript, neg bool, args []string) {
+	db, err := sql.Open("sqlite", ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer db.Close()
+	for _, statement := range args[1:] {
+		_, err = db.Exec(statement)
+		ts.Check(err)
+	}
+}
+
+// code N midden ...: runs a command that must end with an exit code.
+func codeCommand(ts *testscript.TestScript, neg bool, args []string) {
+	err := ts.Exec(args[1], args[2:]...)
+	got := 0
+	if err != nil {
+		if !strings.HasPrefix(err.Error(), "exit status ") {
+			ts.Fatalf("%v", err)
+		}
+		fmt.Sscanf(err.Error(), "exit status %d", &got)
+	}
+	if fmt.Sprint(got) != args[0] {
+		ts.Fatalf("exit code %d, want %s\nstdout: %s\nstderr: %s", got, args[0], ts.ReadFile("stdout"), ts.ReadFile("stderr"))
+	}
+}
+
+func fifoCommand(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(syscall.Mkfifo(ts.MkAbs(args[0]), 0o600))
+}
+
+// chop FILE: takes the last newline away.
+func chopCommand(ts *testscript.TestScript, neg bool, args []string) {
+	path := ts.MkAbs(args[0])
+	data, err := os.ReadFile(path)
+	ts.Check(err)
+	ts.Check(os.WriteFile(path, []byte(strings.TrimSuffix(string(data), "\n")), 0o644))
+}
+
+// harmless: what the last command printed does nothing in a terminal.
+func harmlessCommand(ts *testscript.TestScript, neg bool, args []string) {
+	for _, stream := range []string{"stdout", "stderr"} {
+		text := ts.ReadFile(stream)
+		if !utf8.ValidString(text) {
+			ts.Fatalf("%s is not UTF-8: %q", stream, text)
+		}
+		for _, r := range text {
+			if r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029') {
+				ts.Fatalf("%s holds %U: %q", stream, r, text)
+			}
+		}
+	}
+}
+
+// csvcheck N: what the last command printed is CSV with N rows, head included,
+// and no cell begins a formula.
+func csvCommand(ts *testscript.TestScript, neg bool, args []string) {
+	rows, err := csv.NewReader(strings.NewReader(ts.ReadFile("stdout"))).ReadAll()
+	ts.Check(err)
+	if fmt.Sprint(len(rows)) != args[0] {
+		ts.Fatalf("%d rows, want %s", len(rows), args[0])
+	}
+	for _, row := range rows {
+		for _, cell := range row {
+			if strings.ContainsAny(strings.TrimLeft(cell, " \"")+" ", "=+@") && strings.IndexAny(strings.TrimLeft(cell, " \""), "=+@\t\r") == 0 {
+				ts.Fatalf("a cell begins a formula: %q", cell)
+			}
+		}
+	}
+}
+
+// summary KEY=N...: what the last command printed is a JSON object with these
+// numbers, whose lines are accounted for.
+func summaryCommand(ts *testscript.TestScript, neg bool, args []string) {
+	var s map[string]float64
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &s))
+	for _, key := range strings.Fields("files_read lines events duplicates dead_letters blank pending_bytes sessions files sightings seconds") {
+		if _, ok := s[key]; !ok {
+			ts.Fatalf("the summary lacks %s", key)
+		}
+	}
+	if s["lines"] != s["events"]+s["duplicates"]+s["dead_letters"]+s["blank"] {
+		ts.Fatalf("lines are not accounted for: %v", s)
+	}
+	for _, arg := range args {
+		key, want, _ := strings.Cut(arg, "=")
+		if fmt.Sprint(s[key]) != want {
+			ts.Fatalf("%s is %v, want %s: %v", key, s[key], want, s)
+		}
+	}
+}
+
+// hostile DIR: writes logs whose text, and names whose bytes, attack whoever
+// looks at them.
+func hostileCommand(ts *testscript.TestScript, neg bool, args []string) {
+	texts := []string{
+		"\x1b]8;;http://evil.test\x1b\\click\x1b]8;;\x1b\\", "\x1b]52;c;ZWNobyBvd25lZA==\x07", "\u202egnp.exe",
+		"=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(1)", "\t=1", "<script>alert(1)</script>", "a\x00b", "\u2028\u200b",
+		"\x9b31m", "{{constructor}}", "'; DROP TABLE files; --", "\r\nforged", strings.Repeat("A", 5000),
+	}
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o755))
+	var log strings.Builder
+	for i, text := range texts {
+		event := func(id string, fields map[string]any) {
+			fields["eventid"], fields["session"], fields["sensor"], fields["src_ip"] = id, fmt.Sprintf("bad%02d", i), text, text
+			fields["timestamp"] = fmt.Sprintf("2026-01-01T00:%02d:%02d.000000Z", i, log.Len()%60)
+			line, err := json.Marshal(fields)
+			ts.Check(err)
+			log.Write(append(line, '\n'))
+		}
+		event("cowrie.session.connect", map[string]any{"protocol": text})
+		event("cowrie.client.version", map[string]any{"version": text})
+		event("cowrie.login.success", map[string]any{"username": text, "password": text})
+		event("cowrie.command.input", map[string]any{"input": text})
+		event("cowrie.session.file_upload", map[string]any{"shasum": fmt.Sprintf("%064x", i+1), "filename": text,
+			"destfile": text, "url": "http://" + text, "outfile": text})
+	}
+	log.WriteString("\x1b]0;dead\x07 no event\n")
+	ts.Check(os.WriteFile(filepath.Join(dir, "\x1b[31mred\n.json"), []byte(log.String()), 0o644))
+}
