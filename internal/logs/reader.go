@@ -190,18 +190,13 @@ func (r *Reader) finishLine() error {
 		r.resumed = false
 		return nil
 	}
-	if len(r.buf) < 2 && r.err == nil {
-		r.fill(BlockSize)
-	}
+	r.fill(BlockSize)
+	blank := len(r.buf) - len(bytes.TrimLeft(r.buf, " \t\r"))
 	switch {
-	case len(r.buf) == 0:
-		return r.err
-	case bytes.HasPrefix(r.buf, []byte("\n")):
-		r.consume(1)
-	case bytes.HasPrefix(r.buf, []byte("\r\n")):
-		r.consume(2)
-	case len(r.buf) == 1 && r.buf[0] == '\r':
-		return r.err
+	case blank == len(r.buf) && r.err != nil:
+		return r.err // the line may still end
+	case blank < len(r.buf) && r.buf[blank] == '\n':
+		r.consume(blank + 1)
 	}
 	r.resumed = false
 	return nil

@@ -63,7 +63,7 @@ var fileDirs = []string{"/", "/bins/", "/d/", "/.x/", "/files/", "/u/"}
 var hostNames = []string{
 	"cdn.files.example", "dl.boxes.test", "a.loader.test", "mirror.invalid", "192.0.2.77",
 	"198.51.100.23", "203.0.113.201:8080", "198.18.44.7", "198.19.3.250", "get.update.example",
-	"drop.test", "static.parts.test", "198.51.100.200:8000", "node7.swarm.invalid",
+	"drop.test", "static.parts.test", "198.51.100.200", "node7.swarm.invalid",
 }
 
 // forwards are where attackers want to be forwarded.
