@@ -243,7 +243,7 @@ func (v *visit) forward() {
 			continue
 		}
 		v.wait(5_000, 200_000)
-		v.forwardData(to.host, to.port, i, requests[v.rng.IntN(len(requests))])
+		v.forwardData(to.host, to.port, i, v.request(to.port))
 		if v.era >= Era2025 && to.port == 443 && v.chance(1) {
 			v.forwardJA4(to.host, to.port, "t12d131100_0a1b2c3d4e5f_5f4e3d2c1b0a")
 		}
