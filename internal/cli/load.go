@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -81,7 +80,7 @@ func (a *app) load(ctx context.Context, paths []string, o ingest.Options, status
 }
 
 func (a *app) printSummary(s *ingest.Summary) error {
-	seconds := s.Elapsed.Round(time.Millisecond).Seconds()
+	seconds := float64(s.Elapsed.Milliseconds()) / 1000
 	err := render.Record(a.stdout, a.format, []render.Field{
 		{Name: "files_read", Kind: render.Int, Value: s.FilesRead},
 		{Name: "files_known", Kind: render.Int, Value: s.FilesKnown},
