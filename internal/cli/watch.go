@@ -22,7 +22,7 @@ type watch struct {
 func (a *app) watch(phase, statusDir string) *watch {
 	w := &watch{}
 	if f, ok := a.stderr.(*os.File); ok && !a.quiet {
-		w.progress = telemetry.NewProgress(f, a.log, phase)
+		w.progress = telemetry.NewProgress(f, a.log, "load")
 	}
 	if statusDir != "" {
 		id := fmt.Sprintf("%s-%d", time.Now().UTC().Format("20060102T150405"), os.Getpid())
