@@ -180,7 +180,7 @@ func (a *app) open(ctx context.Context, create bool) (*store.Store, error) {
 	return db, err
 }
 
-// noArgs, exactArgs and minArgs are cobra's, with errors that are usage errors.
+// noArgs and oneArg check how many arguments there are.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return usage("%s takes no arguments, but was given %q; see \"%[1]s --help\"", cmd.CommandPath(), args[0])
