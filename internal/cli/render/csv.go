@@ -2,10 +2,14 @@ package render
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/csv"
+	"encoding/json"
 	"io"
 	"strings"
 	"unicode"
+
+	"midden/internal/plain"
 )
 
 // csvRows writes a header and one record a row.
@@ -31,13 +35,25 @@ func (c *csvRows) row(values []value) error {
 		return err
 	}
 	for i, v := range values {
-		text, number := exact(v)
-		if !number {
-			text = csvText(text)
-		}
-		c.record[i] = text
+		c.record[i] = csvCell(v)
 	}
 	return c.write(c.record)
+}
+
+// csvCell is v as a cell. JSON stays JSON, in one line and with escapes of its
+// own for what cannot be seen.
+func csvCell(v value) string {
+	if raw, ok := v.(json.RawMessage); ok && len(raw) > 0 && (raw[0] == '[' || raw[0] == '{') {
+		var line bytes.Buffer
+		if err := json.Compact(&line, raw); err == nil {
+			return string(plain.EscapeJSON(line.Bytes()))
+		}
+	}
+	text, number := exact(v)
+	if number {
+		return text
+	}
+	return csvText(text)
 }
 
 func (c *csvRows) header() error {

@@ -50,7 +50,7 @@ var everyValue = []struct {
 	{"whole_seconds", Duration, int64(200), "3m20s", "200", "200"},
 	{"list", Text, []string{"=a", "b,\x1b"}, `=a, b,\x1b`, `["=a","b,\u001b"]`, `"'=a, b,\x1b"`},
 	{"no_list", Text, []string(nil), "", "[]", ""},
-	{"raw", Text, json.RawMessage("{\"b\": 1e999,\n\"b\": \"\\ud800<\"}"), `{"b": 1e999,\x0a"b": "\\ud800<"}`, `{"b":1e999,"b":"\ud800<"}`, `"{""b"": 1e999,\x0a""b"": ""\\ud800<""}"`},
+	{"raw", Text, json.RawMessage("{\"b\": 1e999,\n\"b\": \"\\ud800<\"}"), `{"b": 1e999,\x0a"b": "\\ud800<"}`, `{"b":1e999,"b":"\ud800<"}`, `"{""b"":1e999,""b"":""\ud800<""}"`},
 	{"bad_raw", Text, json.RawMessage("{"), "{", `"{"`, "{"},
 	{"no_raw", Text, json.RawMessage(nil), "-", "null", ""},
 	{"null_string", Text, sql.NullString{String: "s", Valid: true}, "s", `"s"`, "s"},
