@@ -121,12 +121,12 @@ func migrateAt(ctx context.Context, path string) error {
 }
 
 // Settings of every connection. The page size counts only where a file is
-// made. With NORMAL a power cut may take the last transactions with it, but
-// never a part of one.
-var settings = url.Values{"_txlock": {"immediate"}, "_pragma": {
+// made, and only before the journal mode is set: the driver sorts what stands
+// under _pragma, and sets _journal_mode after it. With NORMAL a power cut may
+// take the last transactions with it, but never a part of one.
+var settings = url.Values{"_txlock": {"immediate"}, "_journal_mode": {"WAL"}, "_pragma": {
 	"page_size(16384)",
 	"busy_timeout(10000)",
-	"journal_mode(wal)",
 	"synchronous(normal)",
 	"cache_size(-32768)",
 	"wal_autocheckpoint(2000)",
