@@ -278,12 +278,16 @@ func (s *sensor) pack(n int) {
 	if err != nil {
 		return // packed already
 	}
+	s.must(os.WriteFile(path+".gz", gzipped(data), 0o644))
+	s.must(os.Remove(path))
+}
+
+func gzipped(data []byte) []byte {
 	var buf bytes.Buffer
 	z := gzip.NewWriter(&buf)
 	z.Write(data)
-	s.must(z.Close())
-	s.must(os.WriteFile(path+".gz", buf.Bytes(), 0o644))
-	s.must(os.Remove(path))
+	z.Close()
+	return buf.Bytes()
 }
 
 // TestKillFollow kills a follower while the logs that it follows are written,

@@ -68,6 +68,9 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	terminated := make(chan os.Signal, 1)
 	signal.Notify(terminated, syscall.SIGTERM)
 	defer signal.Stop(terminated)
+	// Whoever reads the output may stop: that is an error of writing, and no
+	// signal that ends the program.
+	signal.Ignore(syscall.SIGPIPE)
 
 	a := &app{stdout: stdout, stderr: stderr}
 	root := a.root()

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/csv"
@@ -9,6 +10,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,6 +24,8 @@ import (
 // TestMain makes the test program the real one, too: scripts and the kill
 // tests run it under the name midden.
 func TestMain(m *testing.M) {
+	// A program with the race detector in it sleeps for a second before it ends.
+	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	testscript.Main(m, map[string]func(){"midden": program})
 }
 
@@ -39,6 +44,7 @@ func TestScripts(t *testing.T) {
 			for _, name := range []string{"MIDDEN_DB", "COWRIEPROC_DB_URL", "COWRIEPROC_DB_PATH"} {
 				env.Setenv(name, "")
 			}
+			env.Setenv("GORACE", os.Getenv("GORACE"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -50,6 +56,11 @@ func TestScripts(t *testing.T) {
 			"csvcheck": csvCommand,
 			"summary":  summaryCommand,
 			"hostile":  hostileCommand,
+			"oneline":  oneLineCommand,
+			"column":   columnCommand,
+			"exact":    exactCommand,
+			"damage":   damageCommand,
+			"pack":     packCommand,
 		},
 	})
 }
@@ -107,6 +118,61 @@ func harmlessCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// oneline: the last command said one line on stderr and nothing on stdout.
+func oneLineCommand(ts *testscript.TestScript, neg bool, args []string) {
+	stdout, stderr := ts.ReadFile("stdout"), ts.ReadFile("stderr")
+	if stdout != "" || !strings.HasPrefix(stderr, "midden: ") || strings.Count(stderr, "\n") != 1 {
+		ts.Fatalf("not one line on stderr\nstdout: %s\nstderr: %s", stdout, stderr)
+	}
+}
+
+// rows returns the JSON array or JSON lines that the last command printed.
+func rows(ts *testscript.TestScript) (list []map[string]any) {
+	text := ts.ReadFile("stdout")
+	if strings.HasPrefix(text, "[") {
+		ts.Check(json.Unmarshal([]byte(text), &list))
+		return list
+	}
+	for line := range strings.Lines(text) {
+		var row map[string]any
+		ts.Check(json.Unmarshal([]byte(line), &row))
+		list = append(list, row)
+	}
+	return list
+}
+
+// column NAME VALUE...: the rows that the last command printed as JSON have
+// these values in a column, and there are no others.
+func columnCommand(ts *testscript.TestScript, neg bool, args []string) {
+	var got []string
+	for _, row := range rows(ts) {
+		value, ok := row[args[0]]
+		if !ok {
+			ts.Fatalf("a row lacks %s: %v", args[0], row)
+		}
+		got = append(got, strings.TrimSuffix(fmt.Sprint(value), strings.Repeat("0", 56)))
+	}
+	if !slices.Equal(got, args[1:]) {
+		ts.Fatalf("%s is %q, want %q", args[0], got, args[1:])
+	}
+}
+
+// damage FILE OFFSET: writes rubbish over 4 KB of a file.
+func damageCommand(ts *testscript.TestScript, neg bool, args []string) {
+	f, err := os.OpenFile(ts.MkAbs(args[0]), os.O_RDWR, 0)
+	ts.Check(err)
+	defer f.Close()
+	var at int64
+	fmt.Sscan(args[1], &at)
+	_, err = f.WriteAt(bytes.Repeat([]byte("\xa5rubbish"), 512), at)
+	ts.Check(err)
+}
+
+// pack FROM TO: a gzipped copy.
+func packCommand(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), gzipped([]byte(ts.ReadFile(args[0]))), 0o644))
+}
+
 // csvcheck N: what the last command printed is CSV with N rows, head included,
 // and no cell begins a formula.
 func csvCommand(ts *testscript.TestScript, neg bool, args []string) {
@@ -117,7 +183,7 @@ func csvCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	for _, row := range rows {
 		for _, cell := range row {
-			if strings.ContainsAny(strings.TrimLeft(cell, " \"")+" ", "=+@") && strings.IndexAny(strings.TrimLeft(cell, " \""), "=+@\t\r") == 0 {
+			if start := strings.TrimLeft(cell, " \t\r\n\""); start != "" && strings.ContainsRune("=+-@", rune(start[0])) {
 				ts.Fatalf("a cell begins a formula: %q", cell)
 			}
 		}
@@ -125,38 +191,76 @@ func csvCommand(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // summary KEY=N...: what the last command printed is a JSON object with these
-// numbers, whose lines are accounted for.
+// numbers, in the order in which it always has them, and its lines are
+// accounted for.
 func summaryCommand(ts *testscript.TestScript, neg bool, args []string) {
+	text := ts.ReadFile("stdout")
 	var s map[string]float64
-	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &s))
-	for _, key := range strings.Fields("files_read lines events duplicates dead_letters blank pending_bytes sessions files sightings seconds") {
-		if _, ok := s[key]; !ok {
-			ts.Fatalf("the summary lacks %s", key)
-		}
+	ts.Check(json.Unmarshal([]byte(text), &s))
+	var keys []string
+	for _, m := range regexp.MustCompile(`(?m)^ +"([a-z_]+)": `).FindAllStringSubmatch(text, -1) {
+		keys = append(keys, m[1])
+	}
+	if want := strings.Fields(`files_read files_known files_passed_over files_unreadable lines events duplicates
+		dead_letters blank pending_bytes sessions files sightings seconds`); !slices.Equal(keys, want) {
+		ts.Fatalf("the summary has %q, want %q", keys, want)
 	}
 	if s["lines"] != s["events"]+s["duplicates"]+s["dead_letters"]+s["blank"] {
 		ts.Fatalf("lines are not accounted for: %v", s)
 	}
 	for _, arg := range args {
 		key, want, _ := strings.Cut(arg, "=")
-		if fmt.Sprint(s[key]) != want {
+		if _, ok := s[key]; !ok || fmt.Sprint(s[key]) != want {
 			ts.Fatalf("%s is %v, want %s: %v", key, s[key], want, s)
 		}
+	}
+}
+
+// hostileTexts attack terminals, spreadsheets, browsers and readers.
+var hostileTexts = []string{
+	"\x1b]8;;http://evil.test\x1b\\click\x1b]8;;\x1b\\", "\x1b]52;c;ZWNobyBvd25lZA==\x07", "\u202egnp.exe",
+	"=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(1)", "\t=1", "<script>alert(1)</script>", "a\x00b", "\u2028\u200b",
+	"\u009b31m", "{{constructor}}", "'; DROP TABLE files; --", "\r\nforged", strings.Repeat("A", 5000),
+}
+
+// exact COLUMN PREFIX: the rows that the last command printed as JSON hold the
+// hostile texts in a column, behind a prefix, unchanged. (Texts that are longer
+// than the column are not looked at.)
+func exactCommand(ts *testscript.TestScript, neg bool, args []string) {
+	prefix := ""
+	if len(args) > 1 {
+		prefix = args[1]
+	}
+	seen := 0
+	for _, row := range rows(ts) {
+		n := -1
+		id, _ := row["session_id"].(string)
+		if id == "" {
+			id, _ = row["session"].(string)
+		}
+		if _, err := fmt.Sscanf(id, "bad%02d", &n); err != nil {
+			ts.Fatalf("a row without a session: %v", row)
+		}
+		if len(hostileTexts[n]) > 200 {
+			continue
+		}
+		seen++
+		if want := prefix + hostileTexts[n]; row[args[0]] != want {
+			ts.Fatalf("%s of session %s is %q, want %q", args[0], id, row[args[0]], want)
+		}
+	}
+	if seen < len(hostileTexts)-1 {
+		ts.Fatalf("%d rows with hostile texts, want %d", seen, len(hostileTexts)-1)
 	}
 }
 
 // hostile DIR: writes logs whose text, and names whose bytes, attack whoever
 // looks at them.
 func hostileCommand(ts *testscript.TestScript, neg bool, args []string) {
-	texts := []string{
-		"\x1b]8;;http://evil.test\x1b\\click\x1b]8;;\x1b\\", "\x1b]52;c;ZWNobyBvd25lZA==\x07", "\u202egnp.exe",
-		"=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(1)", "\t=1", "<script>alert(1)</script>", "a\x00b", "\u2028\u200b",
-		"\x9b31m", "{{constructor}}", "'; DROP TABLE files; --", "\r\nforged", strings.Repeat("A", 5000),
-	}
 	dir := ts.MkAbs(args[0])
 	ts.Check(os.MkdirAll(dir, 0o755))
 	var log strings.Builder
-	for i, text := range texts {
+	for i, text := range hostileTexts {
 		event := func(id string, fields map[string]any) {
 			fields["eventid"], fields["session"], fields["sensor"], fields["src_ip"] = id, fmt.Sprintf("bad%02d", i), text, text
 			fields["timestamp"] = fmt.Sprintf("2026-01-01T00:%02d:%02d.000000Z", i, log.Len()%60)

@@ -24,12 +24,14 @@ const (
 )
 
 // Doctor looks whether the tables agree with each other and with themselves,
-// and calls f with each result. deep decompresses every segment, too.
+// and calls f with each result. deep decompresses every segment, too. A check
+// that damage keeps from being made is a failure like others.
 func (s *Store) Doctor(ctx context.Context, deep bool, f func(Check) error) error {
-	for _, c := range []struct {
+	type check struct {
 		name string
 		run  func(context.Context) (CheckState, string, error)
-	}{
+	}
+	checks := []check{
 		{"database file", s.checkFile},
 		{"lines are accounted for", s.checkSources},
 		{"sightings agree with files", s.checkFiles},
@@ -37,23 +39,23 @@ func (s *Store) Doctor(ctx context.Context, deep bool, f func(Check) error) erro
 		{"dead letters", s.checkDeadLetters},
 		{"unreadable inputs", s.checkProblems},
 		{"verdicts", s.checkVerdicts},
-	} {
+	}
+	if deep {
+		checks = append(checks, check{"event segments", s.checkSegments})
+	}
+	for _, c := range checks {
 		state, detail, err := c.run(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if err != nil {
-			return s.explain(err)
+			state, detail = CheckFailure, s.explain(err).Error()
 		}
 		if err := f(Check{c.name, state, detail}); err != nil {
 			return err
 		}
 	}
-	if !deep {
-		return nil
-	}
-	state, detail, err := s.checkSegments(ctx)
-	if err != nil {
-		return s.explain(err)
-	}
-	return f(Check{"event segments", state, detail})
+	return nil
 }
 
 func (s *Store) checkFile(ctx context.Context) (CheckState, string, error) {
@@ -66,6 +68,9 @@ func (s *Store) checkFile(ctx context.Context) (CheckState, string, error) {
 	})
 	if len(found) == 1 && found[0] == "ok" {
 		return CheckOK, "no damage found", err
+	}
+	if len(found) > 0 {
+		err = nil // what was found says more than why there is no more
 	}
 	return CheckFailure, strings.Join(found, "; "), err
 }
