@@ -31,12 +31,14 @@ type Problem struct {
 // that cannot be followed is a problem and stops nothing. What in a directory
 // is no regular file is left out without a word. The paths found are absolute.
 func Find(ctx context.Context, paths []string) (files []Found, problems []Problem, err error) {
-	seen := map[string]bool{}
+	place := map[string]int{} // of each path in files
 	add := func(path string, info fs.FileInfo, named bool) {
-		if !seen[path] {
-			seen[path] = true
-			files = append(files, found(path, info, named))
+		if i, ok := place[path]; ok {
+			files[i].Named = files[i].Named || named
+			return
 		}
+		place[path] = len(files)
+		files = append(files, found(path, info, named))
 	}
 	for _, root := range paths {
 		root, err := filepath.Abs(root)

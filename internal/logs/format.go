@@ -58,10 +58,24 @@ func (r *Reader) detectIn(start []byte, done bool) bool {
 			}
 		}
 	}
+	if unfinished(start) && len(r.buf) <= MaxRecord {
+		return true
+	}
 	if ended || len(r.buf) > MaxRecord {
 		r.identify(line[:min(len(line), MaxRecord)])
 	}
 	return true
+}
+
+// unfinished reports whether the content is no more than the beginning of an
+// object: of one that spans lines, say, in a file that is still being copied.
+func unfinished(start []byte) bool {
+	first, isArray := firstElement(start)
+	if first == nil {
+		return isArray && len(skipSpace(start[1:])) == 0
+	}
+	_, err := cowrie.Parse(first)
+	return err == cowrie.ErrCut
 }
 
 // identify takes the fingerprint of the first record. Two texts of an event

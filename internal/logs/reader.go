@@ -2,6 +2,7 @@ package logs
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding"
 	"encoding/hex"
@@ -49,11 +50,12 @@ type Reader struct {
 }
 
 // NewReader reads up to the first record of f, to know its fingerprint and
-// how its records are told apart.
+// how its records are told apart. It is an error if a log cannot be read as
+// far as that.
 func NewReader(f *File) (*Reader, error) {
 	r := &Reader{file: f, digest: sha256.New()}
 	r.detect()
-	if r.err != nil && r.err != io.EOF && len(r.buf) == 0 {
+	if r.err != nil && r.err != io.EOF && r.first == "" && (len(r.buf) == 0 || r.LooksLikeLog()) {
 		return nil, r.err
 	}
 	return r, nil
@@ -148,8 +150,12 @@ func (r *Reader) Rewind() error {
 
 // Next returns the next block. It returns io.EOF at the end of the content,
 // and the reason if the content cannot be read to its end; what could be read
-// has been returned before. Pending tells what was left.
+// has been returned before. Pending tells what was left. Nothing is returned
+// while the file holds no whole record.
 func (r *Reader) Next() (*Block, error) {
+	if r.first == "" {
+		return nil, cmp.Or(r.err, io.EOF)
+	}
 	from := r.at
 	if err := r.finishLine(); err != nil {
 		return nil, err
