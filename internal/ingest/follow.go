@@ -34,15 +34,24 @@ type seenFile struct {
 }
 
 // hold keeps a file open, closing the one that was open under its name. The
-// two are the same file: one that lost its name was set apart before.
+// two are the same file: one that lost its name was set apart before. If too
+// many are open, the one that was written to the longest time ago is closed.
 func (l *loader) hold(file *logs.File, f logs.Found, src *cowrie.Source) {
 	if have := l.held[f.Path]; have != nil {
 		have.file.Close()
-	} else if len(l.held) >= maxHeld {
-		file.Close()
-		return
 	}
 	l.held[f.Path] = &heldFile{file: file, found: f, source: src}
+	if len(l.held) <= maxHeld {
+		return
+	}
+	oldest := f.Path
+	for path, h := range l.held {
+		if h.found.ModTime < l.held[oldest].found.ModTime {
+			oldest = path
+		}
+	}
+	l.held[oldest].file.Close()
+	delete(l.held, oldest)
 }
 
 func (l *loader) release() {
