@@ -250,7 +250,7 @@ func (g *Gathered) verdict(f *fields, t Time) {
 	if !ok || t == NoTime {
 		return
 	}
-	v := Verdict{Shasum: shasum, Source: SourceScanfile, ObservedAt: t, AnalysedAt: NoTime, Malicious: -1, Total: -1}
+	v := NewVerdict(shasum, SourceScanfile, t)
 	isNew := string(f.isNew.bytes()) == "true" || f.isNew.kind == boolean && f.isNew.raw[0] == 't'
 	if n, total := f.positives.count(), f.total.count(); !isNew && n >= 0 && total >= 0 {
 		v.Malicious, v.Total, v.AnalysedAt = n, total, f.scanTime()

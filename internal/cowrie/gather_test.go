@@ -162,7 +162,7 @@ func TestSightingName(t *testing.T) {
 func TestVerdict(t *testing.T) {
 	when := mustTime(t, "2024-05-06T07:08:09.101112Z")
 	const scan = `"eventid":"cowrie.virustotal.scanfile",`
-	base := Verdict{Shasum: hash1, Source: SourceScanfile, ObservedAt: when, AnalysedAt: NoTime, Malicious: -1, Total: -1}
+	base := NewVerdict(hash1, SourceScanfile, when)
 	with := func(malicious, total int, analysed string) *Verdict {
 		v := base
 		v.Malicious, v.Total = malicious, total
