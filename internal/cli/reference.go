@@ -23,7 +23,7 @@ Data goes to standard output, everything else to standard error. Exit codes:
 |---|---|
 | 0 | done |
 | 1 | failed |
-| 2 | the command line is wrong |
+| 2 | the command line or the configuration file is wrong |
 | 3 | done in part: dead letters, or inputs that cannot be read; the rest is committed |
 | 4 | another process kept the database locked |
 | 5 | a check found a difference |

@@ -41,7 +41,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
-			for _, name := range []string{"MIDDEN_DB", "COWRIEPROC_DB_URL", "COWRIEPROC_DB_PATH"} {
+			for _, name := range []string{"MIDDEN_CONFIG", "MIDDEN_DB", "COWRIEPROC_DB_URL", "COWRIEPROC_DB_PATH", "USE_NEW_ENRICHMENT"} {
 				env.Setenv(name, "")
 			}
 			env.Setenv("GORACE", os.Getenv("GORACE"))

@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"midden/internal/config"
+)
+
+// configure reads the configuration file. What it sets stands in for a flag that
+// was not given, if the environment does not say either.
+func (a *app) configure() (err error) {
+	name, from := a.configFile, "--config"
+	if name == "" {
+		name, from = os.Getenv("MIDDEN_CONFIG"), "MIDDEN_CONFIG"
+	}
+	a.config, err = config.Load(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return usage("%s names a file that is not there: %w", from, err)
+	case err != nil:
+		return &exit{exitUsage, err}
+	case a.config.DB == "" || databaseName(a.db, os.Getenv) != "":
+		return nil
+	}
+	path, err := sqlitePath(a.config.DB)
+	if err != nil {
+		return fmt.Errorf("%s: db: %w", a.config.Path, err)
+	}
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(filepath.Dir(a.config.Path), path)
+	}
+	// With its scheme, since a bare path might look like another; and clean, since
+	// three slashes would be SQLAlchemy's.
+	a.db = "sqlite:" + filepath.Clean(path)
+	return nil
+}
+
+// needsConfig reports whether a command depends on the configuration file. One
+// that does not works beside a broken file, and says nothing of it: help is
+// wanted most where something is broken, and a shell completes silently.
+func needsConfig(cmd *cobra.Command) bool {
+	if cmd.HasSubCommands() { // prints its help
+		return false
+	}
+	for cmd.Parent().HasParent() {
+		cmd = cmd.Parent()
+	}
+	switch cmd.Name() {
+	case "version", "synth", "help", "completion", cobra.ShellCompRequestCmd:
+		return false
+	}
+	return true
+}

@@ -1,0 +1,118 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"reflect"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// Default is the file that is read if none is named.
+const Default = "midden.toml"
+
+// Config is what a configuration file sets. The tag "takes" of a setting ends
+// the sentence "<name> takes …" in errors.
+type Config struct {
+	// DB is the database, in any form that --db takes; "" if the file does not
+	// say. A relative path in it is meant from the directory of the file.
+	DB string `toml:"db" takes:"text in quotes, as in db = \"midden.db\""`
+	// NewEnrichment is the staging switch; nil if the file does not say.
+	NewEnrichment *bool `toml:"use_new_enrichment" takes:"true or false, without quotes"`
+
+	// Path is the file as it was named; "" if there is none.
+	Path string `toml:"-"`
+}
+
+// Load reads a configuration file. For "" it reads Default in the current
+// directory, and returns an empty Config if that is not there; a file that was
+// named and is not there is fs.ErrNotExist. What is wrong in the file comes as
+// one line that begins "file:line:".
+func Load(path string) (*Config, error) {
+	c := &Config{Path: path}
+	if path == "" {
+		c.Path = Default
+	}
+	text, err := os.ReadFile(c.Path)
+	switch {
+	case path == "" && errors.Is(err, fs.ErrNotExist):
+		return &Config{}, nil
+	case err != nil:
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	if err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(c); err != nil {
+		return nil, fmt.Errorf("%s:%w", c.Path, explain(err, text))
+	}
+	return c, nil
+}
+
+// UseNewEnrichment says whether files are to be enriched in the new way. set is
+// false if neither the environment nor the file says: then the database decides.
+// from is what said it, USE_NEW_ENRICHMENT or the path of the file.
+//
+// The variable is of cowrieprocessor, and true for the same texts: "true" in any
+// case. All others mean false, "1" and "yes", too.
+func (c *Config) UseNewEnrichment(getenv func(string) string) (on, set bool, from string) {
+	const variable = "USE_NEW_ENRICHMENT"
+	if text := getenv(variable); text != "" {
+		return strings.EqualFold(strings.TrimSpace(text), "true"), true, variable
+	}
+	if c.NewEnrichment != nil {
+		return *c.NewEnrichment, true, c.Path
+	}
+	return false, false, ""
+}
+
+// explain says for people what the decoder found wrong in text: "line: what".
+func explain(err error, text []byte) error {
+	var unknown *toml.StrictMissingError
+	if errors.As(err, &unknown) {
+		first := &unknown.Errors[0]
+		line, _ := first.Position()
+		return fmt.Errorf("%d: there is no setting %q; there are %s",
+			line, strings.Join(first.Key(), "."), strings.Join(settings(), ", "))
+	}
+	var wrong *toml.DecodeError
+	if !errors.As(err, &wrong) {
+		return fmt.Errorf(" %w", err)
+	}
+	line, _ := wrong.Position()
+	if key := wrong.Key(); len(key) > 0 && toml.Unmarshal(text, &map[string]any{}) == nil {
+		// Whatever takes any value takes this file: what is wrong is the type.
+		return fmt.Errorf("%d: %s takes %s", line, key[0], takes(key[0]))
+	}
+	message := strings.TrimPrefix(wrong.Error(), "toml: ")
+	// The usual reason for broken TOML is a value without quotes, and the decoder
+	// does not say of which key.
+	name, _, _ := strings.Cut(strings.Split(string(text), "\n")[line-1], "=")
+	name = strings.TrimSpace(name)
+	if what := takes(name); what != "" && !strings.Contains(message, name) {
+		return fmt.Errorf("%d: %s takes %s (%s)", line, name, what, message)
+	}
+	return fmt.Errorf("%d: %s", line, message)
+}
+
+// settings returns the names of all settings.
+func settings() (names []string) {
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		if name := field.Tag.Get("toml"); name != "-" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// takes returns what a setting takes, and "" if there is no such setting. Case
+// does not matter, as it does not for the decoder.
+func takes(name string) string {
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		if strings.EqualFold(field.Tag.Get("toml"), name) {
+			return field.Tag.Get("takes")
+		}
+	}
+	return ""
+}
