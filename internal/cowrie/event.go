@@ -27,7 +27,7 @@ type Event struct {
 // stand in the line. Of a name that occurs twice the last one counts.
 type fields struct {
 	eventid, timestamp, session, sensor, srcIP, protocol value
-	username, password, input                            value
+	username, password, input, inputSafe, message        value
 	shasum, url, outfile, destfile, filename, duplicate  value
 	version, hassh, duration, durationMS                 value
 	sha256, positives, total, scanDate, isNew            value
@@ -53,6 +53,10 @@ func (f *fields) set(name []byte, v value) {
 		f.password = v
 	case "input":
 		f.input = v
+	case "input_safe":
+		f.inputSafe = v
+	case "message":
+		f.message = v
 	case "shasum":
 		f.shasum = v
 	case "url":
@@ -117,9 +121,21 @@ func Parse(line []byte) (Event, error) {
 	return Event{
 		ID: f.eventid.text(), Time: f.time(), Session: clip(f.session.bytes(), maxSession),
 		Sensor: clip(f.sensor.bytes(), maxName), SrcIP: address(f.srcIP.bytes()),
-		Input: f.input.text(), Username: f.username.text(), Password: f.password.text(),
+		Input: string(f.typed()), Username: f.username.text(), Password: f.password.text(),
 		Shasum: shasum, URL: f.url.text(), Filename: f.filename.text(), Destfile: f.destfile.text(),
 	}, nil
+}
+
+// typed returns what was typed. cowrieprocessor stored events without it: it put
+// null in its place and a disarmed text beside it, but left it in the message.
+func (f *fields) typed() []byte {
+	if f.input.kind != null {
+		return f.input.bytes()
+	}
+	if text, ok := bytes.CutPrefix(f.message.bytes(), []byte("CMD: ")); ok {
+		return text
+	}
+	return f.inputSafe.bytes()
 }
 
 func (f *fields) time() Time {

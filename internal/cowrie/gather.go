@@ -26,8 +26,9 @@ type Gathered struct {
 
 // Sessionless is an event that belongs to no session.
 type Sessionless struct {
-	Event  int               // its place among the events
-	Digest [sha256.Size]byte // its Identity
+	Event     int               // its place among the events
+	Digest    [sha256.Size]byte // its Identity
+	Timestamp string            // as it stands in the event; "" if it is no text
 }
 
 // DeadLetter is a line that is not an event.
@@ -154,7 +155,7 @@ func (g *Gathered) event(f *fields, session, text []byte, sensor string) {
 		g.First, g.Last = Earliest(g.First, t), max(g.Last, t)
 	}
 	if len(session) == 0 {
-		g.Sessionless = append(g.Sessionless, Sessionless{place, Identity(text)})
+		g.Sessionless = append(g.Sessionless, Sessionless{place, Identity(text), f.timestamp.text()})
 		// Its facts belong to no session, but a file is a file.
 		g.facts(newSession(""), f, t, sensor, place)
 		return
@@ -168,8 +169,7 @@ func (g *Gathered) event(f *fields, session, text []byte, sensor string) {
 	g.facts(s, f, t, sensor, place)
 }
 
-// facts notes what an event says of its session and of files. Here stands the
-// rule that turns an event into a sighting.
+// facts notes what an event says of its session and of files.
 func (g *Gathered) facts(s *Session, f *fields, t Time, sensor string, place int) {
 	if b := f.sensor.bytes(); len(b) > 0 {
 		if string(b) != s.Sensor {
@@ -187,14 +187,14 @@ func (g *Gathered) facts(s *Session, f *fields, t Time, sensor string, place int
 		s.Protocol = least(s.Protocol, clip(b, maxName))
 	}
 	switch string(f.eventid.bytes()) {
-	case "cowrie.session.file_download":
+	case fileDownload:
 		g.file(Download, s, f, t, sensor, place)
-	case "cowrie.session.file_upload":
+	case fileUpload:
 		g.file(Upload, s, f, t, sensor, place)
 	case "cowrie.session.file_download.failed":
 		s.FailedTransfers++
 	case "cowrie.command.input":
-		s.command(normalise(f.input.bytes()), t)
+		s.command(normalise(f.typed()), t)
 	case "cowrie.login.failed":
 		s.LoginAttempts++
 	case "cowrie.login.success":
@@ -208,54 +208,29 @@ func (g *Gathered) facts(s *Session, f *fields, t Time, sensor string, place int
 		if ms, ok := f.durationOf(); ok {
 			s.Duration = max(s.Duration, ms)
 		}
-	case "cowrie.virustotal.scanfile":
-		g.verdict(f, t)
+	case scanfile:
+		if v, why := f.verdict(t); why == "" {
+			g.Verdicts = append(g.Verdicts, v)
+		}
 	}
 }
 
-// file adds a sighting, or counts a transfer that brought nothing. An event
-// with neither a hash nor a place where the file could have gone is what old
-// versions wrote for a line typed into scp: no transfer at all.
+// file adds a sighting, or counts a transfer that brought nothing.
 func (g *Gathered) file(kind Kind, s *Session, f *fields, t Time, sensor string, place int) {
-	shasum, ok := Shasum(f.shasum.bytes())
-	if !ok {
-		typed := f.input.kind != absent && f.url.kind == absent && f.outfile.kind == absent && f.shasum.kind == absent
-		if !typed {
-			s.FailedTransfers++
-		}
+	sighting, why := f.sighting(kind, s.ID, t, sensor)
+	switch {
+	case why == NotATransfer:
 		return
-	}
-	if kind == Upload {
+	case why != "":
+		s.FailedTransfers++
+		return
+	case kind == Upload:
 		s.Uploads++
-	} else {
+	default:
 		s.Downloads++
 	}
-	if b := f.sensor.bytes(); len(b) > 0 {
-		sensor = clip(b, maxName)
-	}
-	sighting := Sighting{Shasum: shasum, Session: s.ID, Kind: kind, SeenAt: t, Sensor: sensor,
-		SrcIP: address(f.srcIP.bytes()), Filename: clip(f.filename.bytes(), maxPath),
-		Destfile: clip(f.destfile.bytes(), maxPath), URL: clip(f.url.bytes(), maxPath),
-		Outfile: clip(f.outfile.bytes(), maxPath), Event: place}
-	if f.duplicate.kind == boolean {
-		known := f.duplicate.raw[0] == 't'
-		sighting.Duplicate = &known
-	}
+	sighting.Event = place
 	g.Sightings = append(g.Sightings, sighting)
-}
-
-// verdict adds what Cowrie's VirusTotal plugin was told of a file.
-func (g *Gathered) verdict(f *fields, t Time) {
-	shasum, ok := Shasum(f.sha256.bytes())
-	if !ok || t == NoTime {
-		return
-	}
-	v := NewVerdict(shasum, SourceScanfile, t)
-	isNew := string(f.isNew.bytes()) == "true" || f.isNew.kind == boolean && f.isNew.raw[0] == 't'
-	if n, total := f.positives.count(), f.total.count(); !isNew && n >= 0 && total >= 0 {
-		v.Malicious, v.Total, v.AnalysedAt = n, total, f.scanTime()
-	}
-	g.Verdicts = append(g.Verdicts, v)
 }
 
 // normalise returns a command with its white space made even.

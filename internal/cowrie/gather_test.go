@@ -386,7 +386,8 @@ func TestSessionless(t *testing.T) {
 	g := gather(t, text, "hp")
 	digest := func(s string) [sha256.Size]byte { return sha256.Sum256(Compact(nil, []byte(s))) }
 	lines := strings.Split(text, "\n")
-	want := []Sessionless{{0, digest(lines[0])}, {2, digest(lines[0])}, {3, digest(lines[3])}, {4, digest(lines[4])}, {5, digest(lines[5])}}
+	want := []Sessionless{{0, digest(lines[0]), ""}, {2, digest(lines[0]), ""}, {3, digest(lines[3]), ""}, {4, digest(lines[4]), ""},
+		{5, digest(lines[5]), "2024-01-01T00:00:00Z"}}
 	if diff := cmp.Diff(want, g.Sessionless); diff != "" {
 		t.Error(diff)
 	}
