@@ -59,15 +59,18 @@ type appending struct {
 	now  time.Time
 	stmt map[string]*sql.Stmt
 
-	sources     map[*cowrie.Source]*sourceRow
-	order       []*sourceRow
-	sessions    map[string]*sessionRow
-	files       map[string]*cowrie.File
-	sightings   []sightingRow
-	verdicts    []cowrie.Verdict
-	nextSegment int64
-	cache       segmentCache
-	tally       cowrie.Tally
+	sources       map[*cowrie.Source]*sourceRow
+	order         []*sourceRow
+	sessions      map[string]*sessionRow
+	files         map[string]*cowrie.File
+	sightings     []sightingRow
+	verdicts      []cowrie.Verdict
+	verdictsAdded int64
+	nextSegment   int64
+	raw           *bool // whether there are raw events at all
+	moved         int64 // of the raw events, those that were moved into segments
+	cache         segmentCache
+	tally         cowrie.Tally
 }
 
 // sourceRow is a source as this batch leaves it.
@@ -89,17 +92,21 @@ type openSegment struct {
 
 // sessionRow is a session that this batch adds to.
 type sessionRow struct {
-	session  *cowrie.Session
-	known    bool  // it was there before the batch
-	stored   int64 // events that it had then
-	segments segmentSet
-	delta    map[string]*cowrie.CommandStat
+	session    *cowrie.Session
+	known      bool  // it was there before the batch
+	fresh      int64 // events that this batch adds
+	segments   segmentSet
+	inSegments int64 // events that are in segments, those of this batch too
+	delta      map[string]*cowrie.CommandStat
+	// derived: session was made anew out of all of its events, and takes the
+	// place of what is stored.
+	derived bool
 }
 
 type sightingRow struct {
 	*cowrie.Sighting
-	segment int64
-	key     [16]byte
+	segment, raw int64 // where its event stands: one of the two
+	key          [16]byte
 }
 
 func newAppend(ctx context.Context, s *Store, tx *sql.Tx) *appending {
@@ -178,12 +185,18 @@ func (a *appending) gathered(row *sourceRow, c *cowrie.Chunk) error {
 func (a *appending) facts(g *cowrie.Gathered, segment int64, base int) error {
 	for id, session := range g.Sessions {
 		row := a.sessions[id]
+		events := session.Events
 		if row == nil {
 			row = &sessionRow{session: session}
 			a.sessions[id] = row
 		} else {
+			if err := a.derive(row, segment, base); err != nil {
+				return err
+			}
 			row.add(session)
 		}
+		row.fresh += events
+		row.inSegments += events
 		row.segments = row.segments.add(segment)
 	}
 	for i := range g.Sightings {
@@ -196,7 +209,7 @@ func (a *appending) facts(g *cowrie.Gathered, segment int64, base int) error {
 }
 
 func (r *sessionRow) add(session *cowrie.Session) {
-	if r.known { // its commands are added to where they are
+	if r.known && !r.derived { // its commands are added to where they are
 		if r.delta == nil {
 			r.delta = map[string]*cowrie.CommandStat{}
 		}

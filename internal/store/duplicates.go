@@ -18,7 +18,10 @@ import (
 // with the events of their sessions.
 func (a *appending) withoutDuplicates(c *cowrie.Chunk, seg *sealed) (*cowrie.Gathered, *sealed, error) {
 	g := c.Gathered
-	suspects := a.suspects(g)
+	suspects, err := a.suspects(g)
+	if err != nil {
+		return nil, nil, err
+	}
 	known, repeated, err := a.knownSessionless(g)
 	if err != nil {
 		return nil, nil, err
@@ -35,18 +38,17 @@ func (a *appending) withoutDuplicates(c *cowrie.Chunk, seg *sealed) (*cowrie.Gat
 		defer done(text)
 		return cowrie.Gather(cowrie.Lines{Data: text}, c.Sensor, skip), nil
 	}
-	// The events to look for. One that was found is true.
-	events := map[identity]bool{}
+	wanted := newWanted(a.s.engine.Raw != nil)
 	_, err = gather(func(session string, text []byte) bool {
 		if suspects[session] {
-			events[cowrie.Identity(text)] = false
+			wanted.add(text)
 		}
 		return true
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := a.find(events, suspects, g); err != nil {
+	if err := a.find(wanted, suspects, g); err != nil {
 		return nil, nil, err
 	}
 	fresh, err := gather(func(session string, text []byte) bool {
@@ -54,7 +56,7 @@ func (a *appending) withoutDuplicates(c *cowrie.Chunk, seg *sealed) (*cowrie.Gat
 		case session == "":
 			return seen(known, text)
 		case suspects[session]:
-			return seen(events, text)
+			return wanted.found(text)
 		}
 		return false
 	})
@@ -79,9 +81,55 @@ func seen(events map[identity]bool, text []byte) bool {
 	return was
 }
 
+// wanted are events that are looked for, by their identity and, in a database
+// that was taken over, by their likeness to what cowrieprocessor made of them.
+// One that was found is true.
+type wanted struct {
+	events, alike map[identity]bool
+}
+
+func newWanted(takenOver bool) *wanted {
+	w := &wanted{events: map[identity]bool{}}
+	if takenOver {
+		w.alike = map[identity]bool{}
+	}
+	return w
+}
+
+func (w *wanted) add(text []byte) {
+	w.events[cowrie.Identity(text)] = false
+	if w.alike != nil {
+		w.alike[cowrie.Likeness(text)] = false
+	}
+}
+
+// is notes an event that is stored as it was.
+func (w *wanted) is(text []byte) {
+	if id := cowrie.Identity(text); w.wants(w.events, id) {
+		w.events[id] = true
+	}
+}
+
+// isLike notes an event that cowrieprocessor stored.
+func (w *wanted) isLike(text []byte) {
+	if id := cowrie.Likeness(text); w.wants(w.alike, id) {
+		w.alike[id] = true
+	}
+}
+
+func (w *wanted) wants(events map[identity]bool, id identity) bool {
+	_, wants := events[id]
+	return wants
+}
+
+// found reports whether an event was found, or comes a second time.
+func (w *wanted) found(text []byte) bool {
+	return w.alike != nil && w.alike[cowrie.Likeness(text)] || seen(w.events, text)
+}
+
 // suspects are the sessions of g that may hold an event that is known.
-func (a *appending) suspects(g *cowrie.Gathered) map[string]bool {
-	var suspects map[string]bool
+func (a *appending) suspects(g *cowrie.Gathered) (map[string]bool, error) {
+	suspects := map[string]bool{}
 	for id, s := range g.Sessions {
 		suspect := s.Suspect
 		if row := a.sessions[id]; row != nil && !suspect {
@@ -89,19 +137,22 @@ func (a *appending) suspects(g *cowrie.Gathered) map[string]bool {
 			suspect = have.First != cowrie.NoTime && s.First <= have.Last && s.Last >= have.First
 		}
 		if suspect {
-			if suspects == nil {
-				suspects = map[string]bool{}
-			}
 			suspects[id] = true
 		}
 	}
-	return suspects
+	return suspects, a.sessionsWithRaw(g, suspects)
 }
 
-// find looks for events in the segments of their sessions.
-func (a *appending) find(events map[identity]bool, suspects map[string]bool, g *cowrie.Gathered) error {
+// find looks for events where those of their sessions stand.
+func (a *appending) find(events *wanted, suspects map[string]bool, g *cowrie.Gathered) error {
 	segments := map[int64]bool{}
 	for id := range suspects {
+		if err := a.eachRaw(id, func(text []byte) error {
+			events.isLike(text)
+			return nil
+		}); err != nil {
+			return err
+		}
 		row := a.sessions[id]
 		if row == nil {
 			continue
@@ -110,15 +161,16 @@ func (a *appending) find(events map[identity]bool, suspects map[string]bool, g *
 			return err
 		}
 	}
-	for id := range segments {
+	for id, foreign := range segments {
 		text, err := a.text(id)
 		if err != nil {
 			return err
 		}
 		eachLine(text, func(_ int, line []byte) error {
-			key := cowrie.Identity(line)
-			if _, wanted := events[key]; wanted {
-				events[key] = true
+			if foreign {
+				events.isLike(line)
+			} else {
+				events.is(line)
 			}
 			return nil
 		})
@@ -128,10 +180,11 @@ func (a *appending) find(events map[identity]bool, suspects map[string]bool, g *
 }
 
 // segmentsOf adds the segments in which events of s may stand: those whose
-// time overlaps with that of s.
+// time overlaps with that of s. They are true if cowrieprocessor had their
+// events before.
 func (a *appending) segmentsOf(set segmentSet, s *cowrie.Session, into map[int64]bool) error {
 	for _, r := range set {
-		rows, err := a.query(`SELECT id FROM event_segments WHERE id BETWEEN $1 AND $2
+		rows, err := a.query(`SELECT id, origins IS NOT NULL FROM event_segments WHERE id BETWEEN $1 AND $2
 			AND ($3 OR first_event_at <= $4 AND last_event_at >= $5)`,
 			r[0], r[1], s.Timeless || s.First == cowrie.NoTime, s.Last.String(), s.First.String())
 		if err != nil {
@@ -139,10 +192,11 @@ func (a *appending) segmentsOf(set segmentSet, s *cowrie.Session, into map[int64
 		}
 		for rows.Next() {
 			var id int64
-			if err := rows.Scan(&id); err != nil {
+			var foreign bool
+			if err := rows.Scan(&id, &foreign); err != nil {
 				return err
 			}
-			into[id] = true
+			into[id] = foreign
 		}
 		if err := rows.Err(); err != nil {
 			return err
@@ -164,6 +218,11 @@ func (a *appending) knownSessionless(g *cowrie.Gathered) (known map[identity]boo
 		if err := a.row(`SELECT count(*) FROM sessionless_events WHERE digest = $1`, []any{e.Digest[:]}, &n); err != nil {
 			return nil, false, err
 		}
+		if n == 0 {
+			if n, err = a.rawSessionless(&e); err != nil {
+				return nil, false, err
+			}
+		}
 		known[e.Digest] = n > 0
 		repeated = repeated || n > 0
 	}
@@ -184,11 +243,11 @@ func (a *appending) lookUpSessions(g *cowrie.Gathered) error {
 			return err
 		}
 		for rows.Next() {
-			s, segments, err := scanSession(rows.Scan)
+			s, segments, inSegments, err := scanSession(rows.Scan)
 			if err != nil {
 				return err
 			}
-			a.sessions[s.ID] = &sessionRow{session: s, known: true, stored: s.Events, segments: segments}
+			a.sessions[s.ID] = &sessionRow{session: s, known: true, segments: segments, inSegments: inSegments}
 		}
 		return rows.Err()
 	})
@@ -215,7 +274,10 @@ func inLists(values []any, f func(placeholders string, args []any) error) error 
 	return nil
 }
 
-var listPlaceholders = placeholders(listSize)
+var (
+	listPlaceholders = placeholders(listSize)
+	valueList        = strings.Repeat("(?), ", listSize-1) + "(?)"
+)
 
 // placeholders returns n parameters without names: SQLite looks a name up in
 // a list of all names, for every parameter of every row.

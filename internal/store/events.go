@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"database/sql"
@@ -26,12 +27,13 @@ type Event struct {
 	cowrie.Event
 	Text    []byte // the line, exactly; valid until the next one
 	Segment int64
-	Index   int // its place in the segment
+	Index   int   // its place in the segment
+	Raw     int64 // if it stands in raw_events: its id; then it is in no segment
 }
 
 // Events calls f for each event that fits: those of a session in order of
 // time, those of a file in order of sighting, all others in the order in which
-// they were stored.
+// they were stored; what cowrieprocessor left behind comes last.
 func (s *Store) Events(ctx context.Context, q EventFilter, f func(*Event) error) error {
 	switch {
 	case q.Shasum != "":
@@ -59,8 +61,11 @@ func (s *Store) Events(ctx context.Context, q EventFilter, f func(*Event) error)
 				ids = append(ids, after)
 				return err
 			})
-		if err != nil || len(ids) == 0 {
+		if err != nil {
 			return err
+		}
+		if len(ids) == 0 {
+			return s.rawEventsThat(ctx, q, f)
 		}
 		for _, id := range ids {
 			if err := s.eventsIn(ctx, id, q, whole, f); err != nil {
@@ -121,6 +126,14 @@ func (s *Store) eventsOfSession(ctx context.Context, q EventFilter, f func(*Even
 	if err != nil {
 		return err
 	}
+	err = s.rawEventsThat(ctx, q, func(e *Event) error {
+		e.Text = bytes.Clone(e.Text)
+		events = append(events, e)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
 	slices.SortStableFunc(events, func(a, b *Event) int { return cmp.Compare(a.Time, b.Time) })
 	for _, e := range events {
 		if err := f(e); err != nil {
@@ -134,11 +147,12 @@ func (s *Store) eventsOfFile(ctx context.Context, q EventFilter, f func(*Event) 
 	type place struct {
 		segment int64
 		index   int
+		raw     int64
 	}
 	var places []place
 	err := s.Sightings(ctx, q.Shasum, q.Session, 0, func(row *Sighting) error {
-		if row.SegmentID != 0 {
-			places = append(places, place{row.SegmentID, row.Event})
+		if row.SegmentID != 0 || row.RawEventID != 0 {
+			places = append(places, place{row.SegmentID, row.Event, row.RawEventID})
 		}
 		return nil
 	})
@@ -147,6 +161,12 @@ func (s *Store) eventsOfFile(ctx context.Context, q EventFilter, f func(*Event) 
 	}
 	var cache segmentCache
 	for _, p := range places {
+		if p.raw != 0 {
+			if err := s.rawEvent(ctx, p.raw, q, f); err != nil {
+				return err
+			}
+			continue
+		}
 		text := cache.get(p.segment)
 		if text == nil {
 			if text, err = s.segment(ctx, p.segment); err != nil {

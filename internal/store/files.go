@@ -121,7 +121,8 @@ func (s *Store) FindFile(ctx context.Context, prefix string) (*File, error) {
 // Sighting is a stored sighting.
 type Sighting struct {
 	cowrie.Sighting
-	SegmentID int64
+	// Where its event stands: in a segment, or in raw_events.
+	SegmentID, RawEventID int64
 }
 
 // Sightings calls f for the sightings of a file, or of a session, in order of
@@ -135,13 +136,13 @@ func (s *Store) Sightings(ctx context.Context, shasum, session string, max int, 
 		where.add("session_id = ?", session)
 	}
 	return s.each(ctx, `SELECT shasum, session_id, sensor, src_ip, kind, seen_at, filename, destfile, download_url,
-		outfile, duplicate, coalesce(segment_id, 0), coalesce(event_index, 0) FROM file_sightings`+where.clause()+
+		outfile, duplicate, coalesce(segment_id, 0), coalesce(event_index, 0), coalesce(raw_event_id, 0) FROM file_sightings`+where.clause()+
 		` ORDER BY seen_at, id`+limit(max), where.args, func(scan func(...any) error) error {
 		row := &Sighting{}
 		var kept *string
 		if err := scan(&row.Shasum, &row.Session, scanText{&row.Sensor}, scanText{&row.SrcIP}, &row.Kind,
 			scanTime{&row.SeenAt}, scanText{&row.Filename}, scanText{&row.Destfile}, scanText{&row.URL},
-			&kept, &row.Duplicate, &row.SegmentID, &row.Event); err != nil {
+			&kept, &row.Duplicate, &row.SegmentID, &row.Event, &row.RawEventID); err != nil {
 			return err
 		}
 		row.Outfile = outfile(kept, row.Shasum)

@@ -55,14 +55,13 @@ func (a *appending) flushSightings() error {
 		return err
 	}
 	insert := a.insert("file_sightings", "shasum", "session_id", "sensor", "src_ip", "kind", "seen_at", "filename",
-		"destfile", "download_url", "outfile", "duplicate", "segment_id", "event_index", "sighting_key")
+		"destfile", "download_url", "outfile", "duplicate", "segment_id", "event_index", "raw_event_id", "sighting_key")
 	for i := range a.sightings {
 		s := &a.sightings[i]
-		id := sightingID{s.Session, s.key}
-		if known[id] {
+		if known.has(s) {
 			continue
 		}
-		known[id] = true
+		known.keys[sightingID{s.Session, s.key}] = true
 		a.tally.Sightings++
 		if f := a.files[s.Shasum]; f != nil {
 			f.Add(cowrie.NewFile(s.Sighting))
@@ -75,7 +74,8 @@ func (a *appending) flushSightings() error {
 		}
 		if err := insert.row(s.Shasum, s.Session, orNull(s.Sensor), orNull(s.SrcIP), string(s.Kind), timeText(s.SeenAt),
 			orNull(s.Filename), orNull(s.Destfile), orNull(s.URL), storedOutfile(s.Sighting), duplicate,
-			s.segment, s.Event, s.key[:]); err != nil {
+			orNull64(s.segment, s.segment == 0), orNull64(int64(s.Event), s.segment == 0), orNull64(s.raw, s.raw == 0),
+			s.key[:]); err != nil {
 			return err
 		}
 	}
@@ -102,10 +102,29 @@ func outfile(stored *string, shasum string) string {
 	return *stored
 }
 
+// knownSightings are the stored sightings of some sessions.
+type knownSightings struct {
+	keys map[sightingID]bool
+	// Those that stand in segments, by what they have in common with the copy
+	// of their event that cowrieprocessor stored.
+	alike map[sightingLikeness]bool
+}
+
+type sightingLikeness struct {
+	session, shasum string
+	kind            cowrie.Kind
+	seenAt          cowrie.Time
+}
+
+func (k *knownSightings) has(s *sightingRow) bool {
+	return k.keys[sightingID{s.Session, s.key}] ||
+		s.raw != 0 && s.SeenAt != cowrie.NoTime && k.alike[sightingLikeness{s.Session, s.Shasum, s.Kind, s.SeenAt}]
+}
+
 // knownSightings returns the stored sightings of the sessions that this batch
 // adds sightings to. A session that is new has none.
-func (a *appending) knownSightings() (map[sightingID]bool, error) {
-	known := map[sightingID]bool{}
+func (a *appending) knownSightings() (*knownSightings, error) {
+	known := &knownSightings{map[sightingID]bool{}, map[sightingLikeness]bool{}}
 	var ids []any
 	asked := map[string]bool{}
 	for i := range a.sightings {
@@ -116,18 +135,23 @@ func (a *appending) knownSightings() (map[sightingID]bool, error) {
 		}
 	}
 	err := inLists(ids, func(list string, args []any) error {
-		rows, err := a.query(`SELECT session_id, sighting_key FROM file_sightings WHERE session_id IN (`+list+`)`, args...)
+		rows, err := a.query(`SELECT session_id, sighting_key, shasum, kind, seen_at, segment_id IS NOT NULL
+			FROM file_sightings WHERE session_id IN (`+list+`)`, args...)
 		if err != nil {
 			return err
 		}
 		for rows.Next() {
-			var session string
+			var like sightingLikeness
 			var key []byte
-			if err := rows.Scan(&session, &key); err != nil {
+			var segment bool
+			if err := rows.Scan(&like.session, &key, &like.shasum, &like.kind, scanTime{&like.seenAt}, &segment); err != nil {
 				return err
 			}
 			if len(key) == 16 {
-				known[sightingID{session, [16]byte(key)}] = true
+				known.keys[sightingID{like.session, [16]byte(key)}] = true
+			}
+			if segment {
+				known.alike[like] = true
 			}
 		}
 		return rows.Err()
@@ -148,11 +172,11 @@ func (a *appending) flushSessions() error {
 	insert := a.insert("session_summaries", "session_id", "first_event_at", "last_event_at", "event_count", "command_count",
 		"file_downloads", "login_attempts", "matcher", "src_ip", "protocol", "duration_ms", "client_version", "hassh",
 		"username", "password", "login_at", "login_successes", "file_uploads", "failed_transfers", "shared_id",
-		"segments")
+		"segments", "segment_events")
 	commands := a.insert("command_stats", "session_id", "command_normalized", "occurrences", "first_seen", "last_seen")
 	for _, row := range order {
 		s := row.session
-		if row.known && s.Events == row.stored {
+		if row.known && row.fresh == 0 && !row.derived {
 			continue // looked up, but all of its events were known
 		}
 		if row.known {
@@ -189,7 +213,7 @@ func sessionValues(row *sessionRow) []any {
 	return []any{timeSQL(s.First), timeSQL(s.Last), s.Events, s.Commands, s.Downloads, s.LoginAttempts,
 		orNull(s.Sensor), orNull(s.SrcIP), orNull(s.Protocol), orNull64(s.Duration, s.Duration < 0),
 		orNull(s.ClientVersion), orNull(s.HASSH), user, password, timeText(s.LoginAt), s.LoginSuccesses,
-		s.Uploads, s.FailedTransfers, s.SharedID, orNull(row.segments.String())}
+		s.Uploads, s.FailedTransfers, s.SharedID, orNull(row.segments.String()), row.inSegments}
 }
 
 func (a *appending) updateSession(row *sessionRow) error {
@@ -197,9 +221,12 @@ func (a *appending) updateSession(row *sessionRow) error {
 	if err := a.exec(`UPDATE session_summaries SET first_event_at = $1, last_event_at = $2, event_count = $3,
 		command_count = $4, file_downloads = $5, login_attempts = $6, matcher = $7, src_ip = $8, protocol = $9,
 		duration_ms = $10, client_version = $11, hassh = $12, username = $13, password = $14, login_at = $15,
-		login_successes = $16, file_uploads = $17, failed_transfers = $18, shared_id = $19, segments = $20
-		WHERE session_id = $21`, args...); err != nil {
+		login_successes = $16, file_uploads = $17, failed_transfers = $18, shared_id = $19, segments = $20,
+		segment_events = $21 WHERE session_id = $22`, args...); err != nil {
 		return err
+	}
+	if row.derived {
+		return a.replaceCommands(row.session)
 	}
 	for _, text := range sortedKeys(row.delta) {
 		c := row.delta[text]
@@ -209,6 +236,22 @@ func (a *appending) updateSession(row *sessionRow) error {
 			first_seen = coalesce(min(first_seen, excluded.first_seen), first_seen, excluded.first_seen),
 			last_seen = coalesce(max(last_seen, excluded.last_seen), last_seen, excluded.last_seen)`,
 			row.session.ID, text, c.Occurrences, timeSQL(c.First), timeSQL(c.Last)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replaceCommands stores the commands of a session in place of those that are
+// stored.
+func (a *appending) replaceCommands(s *cowrie.Session) error {
+	if err := a.exec(`DELETE FROM command_stats WHERE session_id = $1`, s.ID); err != nil {
+		return err
+	}
+	for _, text := range sortedKeys(s.CommandStats) {
+		c := s.CommandStats[text]
+		if err := a.exec(`INSERT INTO command_stats (session_id, command_normalized, occurrences, first_seen, last_seen)
+			VALUES ($1, $2, $3, $4, $5)`, s.ID, text, c.Occurrences, timeSQL(c.First), timeSQL(c.Last)); err != nil {
 			return err
 		}
 	}
@@ -292,41 +335,6 @@ func (a *appending) storedFiles() (map[string]*cowrie.File, error) {
 		return rows.Err()
 	})
 	return stored, err
-}
-
-// flushVerdicts stores what was said of files, and brings the files up to
-// date of which something was ever said.
-func (a *appending) flushVerdicts() error {
-	for _, v := range a.verdicts {
-		known := v.Malicious >= 0
-		if err := a.exec(`INSERT INTO file_verdicts (shasum, source, observed_at, analysed_at, malicious, total)
-			VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`, v.Shasum, v.Source, v.ObservedAt.String(),
-			timeText(v.AnalysedAt), orNull64(int64(v.Malicious), !known), orNull64(int64(v.Total), !known)); err != nil {
-			return err
-		}
-	}
-	any := 0
-	if err := a.row(`SELECT EXISTS (SELECT 1 FROM file_verdicts)`, nil, &any); err != nil || any == 0 {
-		return err
-	}
-	touched := map[string]bool{}
-	for shasum := range a.files {
-		touched[shasum] = true
-	}
-	for _, v := range a.verdicts {
-		touched[v.Shasum] = true
-	}
-	for _, shasum := range sortedKeys(touched) {
-		if err := a.exec(`UPDATE files SET vt_malicious = v.malicious, vt_total = v.total,
-			vt_last_analysis = v.analysed_at, vt_checked_at = v.observed_at,
-			enrichment_status = CASE WHEN v.total IS NULL THEN 'unknown' ELSE 'known' END
-			FROM (SELECT malicious, total, analysed_at, observed_at FROM file_verdicts WHERE shasum = $1
-				ORDER BY observed_at DESC, source LIMIT 1) AS v
-			WHERE shasum = $1 AND enrichment_status <> 'ignored'`, shasum); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // flushSources stores the positions.

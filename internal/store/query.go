@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"strconv"
 	"strings"
@@ -71,7 +72,21 @@ func likePattern(s string) string {
 // each calls f for each row of a query. The row's columns are read by the
 // function that f is given.
 func (s *Store) each(ctx context.Context, query string, args []any, f func(scan func(...any) error) error) error {
-	rows, err := s.db.QueryContext(ctx, query, args...)
+	return s.eachOf(ctx, s.db, query, args, f)
+}
+
+// scan is each for reading much, once.
+func (s *Store) scan(ctx context.Context, query string, args []any, f func(scan func(...any) error) error) error {
+	return s.eachOf(ctx, s.engine.Scan, query, args, f)
+}
+
+// querier is a database, a connection to it, or a transaction.
+type querier interface {
+	QueryContext(context.Context, string, ...any) (*sql.Rows, error)
+}
+
+func (s *Store) eachOf(ctx context.Context, db querier, query string, args []any, f func(scan func(...any) error) error) error {
+	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return s.explain(err)
 	}

@@ -25,27 +25,28 @@ type SessionFilter struct {
 
 const sessionColumns = `s.session_id, s.first_event_at, s.last_event_at, s.event_count, s.command_count,
 	s.file_downloads, s.login_attempts, s.sensor, s.src_ip, s.protocol, s.duration_ms, s.client_version, s.hassh,
-	s.username, s.password, s.login_at, s.login_successes, s.file_uploads, s.failed_transfers, s.shared_id, s.segments`
+	s.username, s.password, s.login_at, s.login_successes, s.file_uploads, s.failed_transfers, s.shared_id, s.segments, s.segment_events`
 
-func scanSession(scan func(...any) error) (*cowrie.Session, segmentSet, error) {
+func scanSession(scan func(...any) error) (*cowrie.Session, segmentSet, int64, error) {
 	s := &cowrie.Session{Duration: -1}
 	var duration *int64
 	var segments string
+	var inSegments int64
 	err := scan(&s.ID, scanTime{&s.First}, scanTime{&s.Last}, &s.Events, &s.Commands, &s.Downloads, &s.LoginAttempts,
 		scanText{&s.Sensor}, scanText{&s.SrcIP}, scanText{&s.Protocol}, &duration, scanText{&s.ClientVersion},
 		scanText{&s.HASSH}, scanText{&s.Username}, scanText{&s.Password}, scanTime{&s.LoginAt}, &s.LoginSuccesses,
-		&s.Uploads, &s.FailedTransfers, &s.SharedID, scanText{&segments})
+		&s.Uploads, &s.FailedTransfers, &s.SharedID, scanText{&segments}, &inSegments)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, 0, err
 	}
 	if duration != nil {
 		s.Duration = *duration
 	}
 	set, err := parseSegments(segments)
 	if err != nil {
-		return nil, nil, fmt.Errorf("session %s: %w", s.ID, err)
+		return nil, nil, 0, fmt.Errorf("session %s: %w", s.ID, err)
 	}
-	return s, set, nil
+	return s, set, inSegments, nil
 }
 
 // Sessions calls f for each session that fits, the newest first.
@@ -76,7 +77,7 @@ func (s *Store) Sessions(ctx context.Context, q SessionFilter, f func(*cowrie.Se
 	query := `SELECT ` + sessionColumns + ` FROM session_summaries s` + where.clause() +
 		` ORDER BY s.first_event_at DESC, s.session_id` + limit(q.Limit)
 	return s.each(ctx, query, where.args, func(scan func(...any) error) error {
-		session, _, err := scanSession(scan)
+		session, _, _, err := scanSession(scan)
 		if err != nil {
 			return err
 		}
@@ -93,7 +94,7 @@ func (s *Store) Session(ctx context.Context, id string) (*cowrie.Session, error)
 func (s *Store) session(ctx context.Context, id string) (session *cowrie.Session, set segmentSet, err error) {
 	err = s.each(ctx, `SELECT `+sessionColumns+` FROM session_summaries s WHERE s.session_id = $1`, []any{id},
 		func(scan func(...any) error) error {
-			session, set, err = scanSession(scan)
+			session, set, _, err = scanSession(scan)
 			return err
 		})
 	if err == nil && session == nil {

@@ -25,6 +25,20 @@ var ErrNotFound = errors.New("not found")
 // ErrAmbiguous says that a prefix fits more than one hash.
 var ErrAmbiguous = errors.New("ambiguous")
 
+// HeldError says that another process is at work on the same database, and only
+// one may be. It is an ErrLocked.
+type HeldError struct{ By string }
+
+func (e *HeldError) Error() string {
+	by := e.By
+	if by == "" {
+		by = "another midden"
+	}
+	return "the database is being worked on: " + by
+}
+
+func (e *HeldError) Is(target error) bool { return target == ErrLocked }
+
 // SchemaError says that a database is of a version that cannot be used.
 type SchemaError struct {
 	Database string
@@ -49,9 +63,28 @@ type Store struct {
 	// keeps the database locked.
 	Waiting func(since time.Duration)
 
-	db      *sql.DB
-	explain func(error) error
-	seal    *sealer
+	db     *sql.DB
+	seal   *sealer
+	engine Engine
+	// shadow: verdicts are stored, but not shown in the columns of files.
+	shadow bool
+	// What the turns of a job go through; see turn.
+	jobConn     *sql.Conn
+	dataVersion int64
+}
+
+// Engine is what a store is told of the database engine that it works on.
+type Engine struct {
+	// Explain puts the engine's errors into plain words.
+	Explain func(error) error
+	// Hold lets one process at a time, among all that use the database, do what
+	// may be done by one only. The error is a *HeldError if there is another.
+	Hold func(what string) (release func(), err error)
+	// Scan is for reading much, once: its connections keep little in memory.
+	Scan *sql.DB
+	// Raw is the table raw_events of a database that was taken over from
+	// cowrieprocessor; nil if there is none.
+	Raw *Raw
 }
 
 // patience is how long a writer waits for another one. What midden writes
@@ -59,26 +92,39 @@ type Store struct {
 const patience = 5 * time.Minute
 
 // New returns the store in a database whose tables are of the latest version.
-// explain puts the engine's errors into plain words.
-func New(db *sql.DB, explain func(error) error) (*Store, error) {
+func New(db *sql.DB, e Engine) (*Store, error) {
 	seal, err := newSealer()
 	if err != nil {
 		return nil, err
 	}
-	return &Store{db: db, explain: explain, seal: seal}, nil
+	return &Store{db: db, seal: seal, engine: e}, nil
 }
+
+func (s *Store) explain(err error) error { return s.engine.Explain(err) }
+
+// Hold lets one process at a time do what may be done by one only, among all
+// that use the database. The error is a *HeldError if there is another.
+func (s *Store) Hold(what string) (release func(), err error) { return s.engine.Hold(what) }
 
 // Close closes the database.
 func (s *Store) Close() error {
 	s.seal.close()
-	return s.explain(s.db.Close())
+	if s.jobConn != nil {
+		s.jobConn.Close()
+	}
+	return s.explain(errors.Join(s.engine.Scan.Close(), s.db.Close()))
+}
+
+// beginner is a database, or one connection to it.
+type beginner interface {
+	BeginTx(context.Context, *sql.TxOptions) (*sql.Tx, error)
 }
 
 // begin begins a transaction, when nobody else is in one that writes.
-func (s *Store) begin(ctx context.Context) (*sql.Tx, error) {
+func (s *Store) begin(ctx context.Context, db beginner) (*sql.Tx, error) {
 	start := time.Now()
 	for {
-		tx, err := s.db.BeginTx(ctx, nil)
+		tx, err := db.BeginTx(ctx, nil)
 		err = s.explain(err)
 		since := time.Since(start)
 		if !errors.Is(err, ErrLocked) || since > patience || ctx.Err() != nil {
@@ -92,7 +138,11 @@ func (s *Store) begin(ctx context.Context) (*sql.Tx, error) {
 
 // inTx runs f in a transaction that can write from its beginning.
 func (s *Store) inTx(ctx context.Context, f func(*sql.Tx) error) error {
-	tx, err := s.begin(ctx)
+	return s.inTxOf(ctx, s.db, f)
+}
+
+func (s *Store) inTxOf(ctx context.Context, db beginner, f func(*sql.Tx) error) error {
+	tx, err := s.begin(ctx, db)
 	if err != nil {
 		return err
 	}

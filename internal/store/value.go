@@ -2,6 +2,8 @@ package store
 
 import (
 	"database/sql"
+	"encoding/json"
+	"fmt"
 	"time"
 
 	"midden/internal/cowrie"
@@ -55,4 +57,35 @@ func (s scanText) Scan(src any) error {
 	err := n.Scan(src)
 	*s.s = n.String
 	return err
+}
+
+// scanFloat reads a number that may be NULL, which is -1.
+type scanFloat struct{ f *float64 }
+
+func (s scanFloat) Scan(src any) error {
+	var n sql.NullFloat64
+	err := n.Scan(src)
+	*s.f = -1
+	if n.Valid {
+		*s.f = n.Float64
+	}
+	return err
+}
+
+// scanJSON reads JSON into what it points to.
+type scanJSON struct{ into any }
+
+func (s scanJSON) Scan(src any) error {
+	switch v := src.(type) {
+	case string:
+		return json.Unmarshal([]byte(v), s.into)
+	case []byte:
+		return json.Unmarshal(v, s.into)
+	}
+	return fmt.Errorf("%T is no JSON", src)
+}
+
+func jsonText(v any) (string, error) {
+	text, err := json.Marshal(v)
+	return string(text), err
 }

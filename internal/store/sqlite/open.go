@@ -62,7 +62,38 @@ func Open(ctx context.Context, path string, o Options) (*store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return store.New(db, explain)
+	raw, err := rawEvents(ctx, db)
+	if err != nil {
+		db.Close()
+		return nil, explain(err)
+	}
+	scan, err := connect(path, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)", "cache_size(-4096)"}})
+	if err != nil {
+		db.Close()
+		return nil, err
+	}
+	return store.New(db, store.Engine{
+		Explain: explain,
+		Scan:    scan,
+		Hold:    func(what string) (func(), error) { return hold(path, what) },
+		Raw:     raw,
+	})
+}
+
+// rawEvents says how the raw events of a database that was taken over are
+// found; nil if there is no such table.
+func rawEvents(ctx context.Context, db *sql.DB) (*store.Raw, error) {
+	var tables, byType, bySession int
+	err := db.QueryRowContext(ctx, `SELECT coalesce(sum(type = 'table'), 0), coalesce(sum(name = 'ix_raw_events_event_type'), 0),
+		coalesce(sum(name = 'ix_raw_events_session_id'), 0) FROM sqlite_master WHERE tbl_name = 'raw_events'`).Scan(&tables, &byType, &bySession)
+	if err != nil || tables == 0 {
+		return nil, err
+	}
+	raw := &store.Raw{ByType: byType > 0, Session: "session_id"}
+	if bySession == 0 {
+		raw.Session = migrate.SessionExpression
+	}
+	return raw, nil
 }
 
 // usable looks at the version of a database without changing anything in it:

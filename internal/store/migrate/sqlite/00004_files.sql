@@ -16,6 +16,7 @@ ALTER TABLE session_summaries ADD COLUMN file_uploads INTEGER NOT NULL DEFAULT 0
 ALTER TABLE session_summaries ADD COLUMN failed_transfers INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE session_summaries ADD COLUMN shared_id BOOLEAN NOT NULL DEFAULT 0;
 ALTER TABLE session_summaries ADD COLUMN segments TEXT;
+ALTER TABLE session_summaries ADD COLUMN segment_events INTEGER NOT NULL DEFAULT 0;
 
 ALTER TABLE ingest_cursors ADD COLUMN source_id INTEGER;
 ALTER TABLE ingest_cursors ADD COLUMN size INTEGER;
@@ -57,6 +58,7 @@ CREATE TABLE event_segments (
     last_event_at  TEXT,
     text_size      INTEGER NOT NULL,
     checksum       INTEGER NOT NULL,
+    origins        TEXT,
     events         BLOB NOT NULL
 );
 CREATE INDEX ix_event_segments_source ON event_segments (source_id, source_offset);
@@ -120,6 +122,7 @@ CREATE TABLE file_verdicts (
     source         TEXT NOT NULL,
     observed_at    TEXT NOT NULL,
     analysed_at    TEXT,
+    first_submission_at TEXT,
     malicious      INTEGER,
     suspicious     INTEGER,
     undetected     INTEGER,
@@ -129,4 +132,30 @@ CREATE TABLE file_verdicts (
     description    TEXT,
     body           BLOB,
     UNIQUE (shasum, source, observed_at)
+);
+
+CREATE TABLE maintenance (
+    job              TEXT NOT NULL PRIMARY KEY,
+    state            TEXT NOT NULL,
+    pause            BOOLEAN NOT NULL DEFAULT 0,
+    position         INTEGER NOT NULL DEFAULT 0,
+    target           INTEGER NOT NULL DEFAULT 0,
+    rows_seen        INTEGER NOT NULL DEFAULT 0,
+    rows_total       INTEGER NOT NULL DEFAULT 0,
+    bytes_seen       INTEGER NOT NULL DEFAULT 0,
+    bytes_total      INTEGER NOT NULL DEFAULT 0,
+    inserted         INTEGER NOT NULL DEFAULT 0,
+    known            INTEGER NOT NULL DEFAULT 0,
+    rejected         INTEGER NOT NULL DEFAULT 0,
+    rejections       TEXT NOT NULL DEFAULT '{}',
+    rows_per_second  REAL,
+    bytes_per_second REAL,
+    eta_rows         REAL,
+    eta_bytes        REAL,
+    pace_reason      TEXT,
+    owner            TEXT,
+    error            TEXT,
+    started_at       TEXT,
+    updated_at       TEXT,
+    finished_at      TEXT
 );

@@ -1,0 +1,128 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"fmt"
+	"unicode/utf8"
+
+	"midden/internal/cowrie"
+)
+
+// errMoved says that a job's position is not where it was left: somebody
+// else works at it, in spite of the lock.
+func errMoved(job string, at, want int64) error {
+	return fmt.Errorf("the position of the %s is %d, not %d: is another one running?", job, at, want)
+}
+
+// jobPosition returns where a job is, and whether it is asked to pause.
+func jobPosition(a *appending, job string) (position int64, pause bool, err error) {
+	err = a.row(`SELECT coalesce(max(position), 0), coalesce(max(pause), 0) FROM maintenance WHERE job = $1`, []any{job}, &position, &pause)
+	return position, pause, err
+}
+
+// Backfill stores what a stretch of raw events says of files, and the job with
+// its new position, in one transaction. It counts the sightings and verdicts
+// into j, and notes in j whether somebody asked it to pause.
+func (s *Store) Backfill(ctx context.Context, b *cowrie.FilesOfRaw, j *cowrie.Job) (turn cowrie.Turn, err error) {
+	done := *j
+	var a *appending
+	turn, err = s.turn(ctx, func(tx *sql.Tx) error {
+		a = newAppend(ctx, s, tx)
+		position, pause, err := jobPosition(a, j.Name)
+		if err != nil {
+			return err
+		}
+		if position != b.From {
+			return errMoved(j.Name, position, b.From)
+		}
+		if err := a.filesOfRaw(b); err != nil {
+			return err
+		}
+		added := a.tally.Sightings + a.verdictsAdded
+		done.Pause, done.Position = pause, b.Through
+		done.Inserted += added
+		done.Known += int64(len(b.Sightings)+len(b.Verdicts)) - added
+		return saveJob(ctx, tx, &done)
+	})
+	if err != nil {
+		return turn, err
+	}
+	turn.Sightings, turn.Files, turn.Verdicts, turn.Known = a.tally.Sightings, a.tally.Files, a.verdictsAdded, done.Known-j.Known
+	*j = done
+	return turn, nil
+}
+
+// filesOfRaw adds what raw events say of files.
+func (a *appending) filesOfRaw(b *cowrie.FilesOfRaw) error {
+	sensors, err := a.sensorsOf(b.Sightings)
+	if err != nil {
+		return err
+	}
+	for i := range b.Sightings {
+		s := &b.Sightings[i]
+		// The key says what the event says; the column may know more.
+		row := sightingRow{Sighting: s, raw: b.RawIDs[i], key: sightingKey(s)}
+		if s.Sensor == "" {
+			s.Sensor = sensors[s.Session]
+		}
+		a.sightings = append(a.sightings, row)
+	}
+	a.verdicts = b.Verdicts
+	for _, d := range b.Broken {
+		if err := a.brokenRaw(&d); err != nil {
+			return err
+		}
+	}
+	for _, flush := range []func() error{a.flushSightings, a.flushFiles, a.flushVerdicts} {
+		if err := flush(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sensorsOf returns the sensors of the sessions of those sightings that name
+// none: cowrieprocessor noted them with the session.
+func (a *appending) sensorsOf(sightings []cowrie.Sighting) (map[string]string, error) {
+	sensors := map[string]string{}
+	var ids []any
+	for i := range sightings {
+		id := sightings[i].Session
+		if _, asked := sensors[id]; sightings[i].Sensor == "" && !asked {
+			sensors[id] = ""
+			ids = append(ids, id)
+		}
+	}
+	err := inLists(ids, func(list string, args []any) error {
+		rows, err := a.query(`SELECT session_id, sensor FROM session_summaries WHERE session_id IN (`+list+`)`, args...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var id, sensor string
+			if err := rows.Scan(&id, scanText{&sensor}); err != nil {
+				return err
+			}
+			sensors[id] = sensor
+		}
+		return rows.Err()
+	})
+	return sensors, err
+}
+
+// brokenRaw keeps a raw event that cannot be read as a dead letter, whole.
+func (a *appending) brokenRaw(d *cowrie.BrokenRaw) error {
+	sum := sha256.Sum256(d.Payload)
+	letter := cowrie.DeadLetter{Length: int64(len(d.Payload)), Digest: hex.EncodeToString(sum[:]), Reason: d.Reason, Line: d.Payload}
+	payload, err := deadPayload(&letter, utf8.Valid(d.Payload))
+	if err != nil {
+		return err
+	}
+	return a.exec(`INSERT INTO dead_letter_events (source, source_offset, length, digest, reason, payload, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`,
+		"raw_events", d.ID, letter.Length, letter.Digest, letter.Reason, payload, cowrie.FromStd(a.now).SQL())
+}

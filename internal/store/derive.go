@@ -1,0 +1,194 @@
+package store
+
+import (
+	"database/sql"
+
+	"midden/internal/cowrie"
+)
+
+// What appending asks of the raw events that cowrieprocessor left. Its rows of
+// sessions count what was loaded twice twice, and know little of what midden
+// knows of a session; so as soon as an event is added to one of them, it is made
+// anew out of all of its events.
+
+// anyRaw reports whether there are raw events.
+func (a *appending) anyRaw() (bool, error) {
+	if a.s.engine.Raw == nil {
+		return false, nil
+	}
+	if a.raw == nil {
+		var exists bool
+		if err := a.row(`SELECT EXISTS (SELECT 1 FROM raw_events)`, nil, &exists); err != nil {
+			return false, err
+		}
+		if err := a.row(`SELECT coalesce(max(position), 0) FROM maintenance WHERE job = '`+movedKey+`'`, nil, &a.moved); err != nil {
+			return false, err
+		}
+		a.raw = &exists
+	}
+	return *a.raw, nil
+}
+
+// sessionsWithRaw adds those sessions of g that have raw events.
+func (a *appending) sessionsWithRaw(g *cowrie.Gathered, into map[string]bool) error {
+	if any, err := a.anyRaw(); err != nil || !any {
+		return err
+	}
+	var ids []any
+	for id := range g.Sessions {
+		if !into[id] {
+			ids = append(ids, id)
+		}
+	}
+	return inLists(ids, func(list string, args []any) error {
+		rows, err := a.query(`SELECT column1 FROM (VALUES `+valueList+`) WHERE EXISTS
+			(SELECT 1 FROM raw_events WHERE `+a.s.engine.Raw.Session+` = column1)`, args...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var id string
+			if err := rows.Scan(&id); err != nil {
+				return err
+			}
+			into[id] = true
+		}
+		return rows.Err()
+	})
+}
+
+// eachRaw calls f for the raw events of a session that are not in segments.
+func (a *appending) eachRaw(session string, f func(text []byte) error) error {
+	if any, err := a.anyRaw(); err != nil || !any {
+		return err
+	}
+	rows, err := a.query(`SELECT payload FROM raw_events WHERE `+a.s.engine.Raw.Session+` = $1 AND id > $2`, session, a.moved)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var text sql.RawBytes
+		if err := rows.Scan(&text); err != nil {
+			return err
+		}
+		if err := f(text); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// rawSessionless returns how many raw events are an event without a session.
+func (a *appending) rawSessionless(e *cowrie.Sessionless) (n int, err error) {
+	if any, err := a.anyRaw(); err != nil || !any {
+		return 0, err
+	}
+	rows, err := a.query(`SELECT payload FROM raw_events WHERE event_timestamp IS $1 AND `+a.s.engine.Raw.Session+` IS NULL`,
+		orNull(e.Timestamp))
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var text sql.RawBytes
+		if err := rows.Scan(&text); err != nil {
+			return 0, err
+		}
+		if cowrie.Identity(text) == e.Digest {
+			n++
+		}
+	}
+	return n, rows.Err()
+}
+
+// derive makes the row of a session anew, if it has raw events, out of those
+// and of its events in segments. Of the segment that is being written the
+// events from place base on are left out: they are still to be added.
+func (a *appending) derive(row *sessionRow, segment int64, base int) error {
+	if !row.known || row.derived {
+		return nil
+	}
+	id := row.session.ID
+	all := sessionEvents{id: id, stored: map[identity]bool{}, alike: map[identity]bool{}}
+	raw := false
+	var rawTexts [][]byte
+	if err := a.eachRaw(id, func(text []byte) error {
+		raw = true
+		rawTexts = append(rawTexts, append([]byte(nil), text...))
+		return nil
+	}); err != nil || !raw {
+		return err
+	}
+	err := row.segments.each(func(n int64) error {
+		var foreign bool
+		if err := a.row(`SELECT origins IS NOT NULL FROM event_segments WHERE id = $1`, []any{n}, &foreign); err != nil {
+			return err
+		}
+		text, err := a.text(n)
+		if err != nil {
+			return err
+		}
+		return eachLine(text, func(index int, line []byte) error {
+			if n != segment || index < base {
+				all.addStored(line, foreign)
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return err
+	}
+	for _, text := range rawTexts {
+		all.addRaw(text)
+	}
+	if s := all.session(row.session.Sensor); s != nil {
+		row.session, row.derived = s, true
+	}
+	return nil
+}
+
+// sessionEvents are all events of a session, each once.
+type sessionEvents struct {
+	id            string
+	data          []byte
+	ends          []int
+	stored, alike map[identity]bool
+}
+
+// addStored adds a line of a segment, if it is of the session. foreign tells
+// that cowrieprocessor had it before.
+func (e *sessionEvents) addStored(line []byte, foreign bool) {
+	if ev, err := cowrie.Parse(line); err != nil || ev.Session != e.id {
+		return
+	}
+	e.stored[cowrie.Identity(line)] = true
+	if !foreign {
+		e.alike[cowrie.Likeness(line)] = true
+	}
+	e.add(line)
+}
+
+// addRaw adds a raw event, unless it is known.
+func (e *sessionEvents) addRaw(text []byte) {
+	if e.alike[cowrie.Likeness(text)] || seen(e.stored, text) {
+		return
+	}
+	e.add(text)
+}
+
+func (e *sessionEvents) add(text []byte) {
+	e.data = append(e.data, text...)
+	e.ends = append(e.ends, len(e.data))
+}
+
+// session returns what the events add up to; nil if there is none. sensor is
+// that of a session whose events name none.
+func (e *sessionEvents) session(sensor string) *cowrie.Session {
+	s := cowrie.Gather(cowrie.Lines{Data: e.data, Ends: e.ends}, "", nil).Sessions[e.id]
+	if s != nil && s.Sensor == "" {
+		s.Sensor = sensor
+	}
+	return s
+}

@@ -1,0 +1,99 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"midden/internal/cowrie"
+)
+
+const jobColumns = `job, state, pause, position, target, rows_seen, rows_total, bytes_seen, bytes_total, inserted, known,
+	rejected, rejections, rows_per_second, bytes_per_second, eta_rows, eta_bytes, pace_reason, owner, error,
+	started_at, updated_at, finished_at`
+
+// Job returns a job as it was last noted. One that was never begun has no state.
+func (s *Store) Job(ctx context.Context, name string) (*cowrie.Job, error) {
+	j := cowrie.NewJob(name)
+	row := s.db.QueryRowContext(ctx, `SELECT `+jobColumns+` FROM maintenance WHERE job = $1`, name)
+	err := row.Scan(&j.Name, &j.State, &j.Pause, &j.Position, &j.Target, &j.RowsSeen, &j.RowsTotal, &j.BytesSeen, &j.BytesTotal,
+		&j.Inserted, &j.Known, &j.Rejected, scanJSON{&j.Rejections}, scanFloat{&j.RowsPerSecond}, scanFloat{&j.BytesPerSecond},
+		scanFloat{&j.ETARows}, scanFloat{&j.ETABytes}, scanText{&j.PaceReason}, scanText{&j.Owner}, scanText{&j.Error},
+		scanTime{&j.StartedAt}, scanTime{&j.UpdatedAt}, scanTime{&j.FinishedAt})
+	if errors.Is(err, sql.ErrNoRows) {
+		return j, nil
+	}
+	return j, s.explain(err)
+}
+
+// SaveJob notes a job. Whether it is to pause is left as it is.
+func (s *Store) SaveJob(ctx context.Context, j *cowrie.Job) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error { return saveJob(ctx, tx, j) })
+}
+
+func saveJob(ctx context.Context, tx *sql.Tx, j *cowrie.Job) error {
+	j.UpdatedAt = cowrie.FromStd(time.Now())
+	reasons, err := jsonText(j.Rejections)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO maintenance (`+jobColumns+`)
+		VALUES ($1, $2, FALSE, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+		ON CONFLICT (job) DO UPDATE SET state = excluded.state, position = excluded.position, target = excluded.target,
+			rows_seen = excluded.rows_seen, rows_total = excluded.rows_total, bytes_seen = excluded.bytes_seen,
+			bytes_total = excluded.bytes_total, inserted = excluded.inserted, known = excluded.known,
+			rejected = excluded.rejected, rejections = excluded.rejections, rows_per_second = excluded.rows_per_second,
+			bytes_per_second = excluded.bytes_per_second, eta_rows = excluded.eta_rows, eta_bytes = excluded.eta_bytes,
+			pace_reason = excluded.pace_reason, owner = excluded.owner, error = excluded.error,
+			started_at = excluded.started_at, updated_at = excluded.updated_at, finished_at = excluded.finished_at`,
+		j.Name, j.State, j.Position, j.Target, j.RowsSeen, j.RowsTotal, j.BytesSeen, j.BytesTotal, j.Inserted, j.Known,
+		j.Rejected, reasons, known(j.RowsPerSecond), known(j.BytesPerSecond), known(j.ETARows), known(j.ETABytes),
+		orNull(j.PaceReason), orNull(j.Owner), orNull(j.Error), timeText(j.StartedAt), timeText(j.UpdatedAt), timeText(j.FinishedAt))
+	return err
+}
+
+// known is NULL for a negative number.
+func known(f float64) any {
+	if f < 0 {
+		return nil
+	}
+	return f
+}
+
+// PauseJob asks a job to wait, or to go on.
+func (s *Store) PauseJob(ctx context.Context, name string, pause bool) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO maintenance (job, state, pause) VALUES ($1, '', $2)
+			ON CONFLICT (job) DO UPDATE SET pause = excluded.pause`, name, pause)
+		return err
+	})
+}
+
+// turn runs f in a transaction of a job: on a connection that is the job's
+// own, so that SQLite's counter of changes tells those of others.
+func (s *Store) turn(ctx context.Context, f func(*sql.Tx) error) (t cowrie.Turn, err error) {
+	if s.jobConn == nil {
+		if s.jobConn, err = s.db.Conn(ctx); err != nil {
+			return t, s.explain(err)
+		}
+	}
+	var now int64
+	if err := s.jobConn.QueryRowContext(ctx, `PRAGMA data_version`).Scan(&now); err != nil {
+		return t, s.explain(err)
+	}
+	t.Others = s.dataVersion != 0 && now != s.dataVersion
+	s.dataVersion = now
+	tx, err := s.begin(ctx, s.jobConn)
+	if err != nil {
+		return t, err
+	}
+	defer tx.Rollback()
+	start := time.Now()
+	if err := f(tx); err != nil {
+		return t, s.explain(err)
+	}
+	err = tx.Commit()
+	t.Held = time.Since(start)
+	return t, s.explain(err)
+}

@@ -1,0 +1,57 @@
+package sqlite
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"midden/internal/store"
+)
+
+// hold takes the lock of a database's maintenance: of several processes one has
+// it, until it lets go or ends, however it ends. It is a lock on a file of its
+// own beside the database: one on the database file would not survive that
+// SQLite closes another descriptor of it. what is told to those who come in
+// vain; the error is then a *store.HeldError.
+func hold(path, what string) (release func(), err error) {
+	name := path + "-maintenance"
+	for {
+		f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+			defer f.Close()
+			if err != unix.EWOULDBLOCK && err != unix.EINTR {
+				return nil, fmt.Errorf("lock %s: %w", name, err)
+			}
+			by, _ := io.ReadAll(io.LimitReader(f, 512))
+			return nil, &store.HeldError{By: strings.TrimSpace(string(by))}
+		}
+		if removed(f, name) { // by the one who had it before
+			f.Close()
+			continue
+		}
+		host, _ := os.Hostname()
+		f.Truncate(0)
+		fmt.Fprintf(f, "midden %s, process %d on %s since %s\n", what, os.Getpid(), host, time.Now().UTC().Format(time.RFC3339))
+		return func() {
+			os.Remove(name)
+			f.Close()
+		}, nil
+	}
+}
+
+// removed reports whether name is not the file f any more.
+func removed(f *os.File, name string) bool {
+	here, err := f.Stat()
+	if err != nil {
+		return true
+	}
+	there, err := os.Stat(name)
+	return err != nil || !os.SameFile(here, there)
+}

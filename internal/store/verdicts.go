@@ -1,0 +1,172 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"midden/internal/cowrie"
+)
+
+// AddVerdicts stores what sources said of files, in one transaction, and
+// returns how many of the verdicts were not there before.
+func (s *Store) AddVerdicts(ctx context.Context, verdicts []cowrie.Verdict) (added int64, err error) {
+	err = s.inTx(ctx, func(tx *sql.Tx) error {
+		a := newAppend(ctx, s, tx)
+		a.verdicts = verdicts
+		if err := a.flushVerdicts(); err != nil {
+			return err
+		}
+		added = a.verdictsAdded
+		return nil
+	})
+	return added, err
+}
+
+// flushVerdicts stores what was said of files, and brings the files up to
+// date of which something was ever said.
+func (a *appending) flushVerdicts() error {
+	for i := range a.verdicts {
+		v := &a.verdicts[i]
+		body, err := a.bodyToKeep(v)
+		if err != nil {
+			return err
+		}
+		n, err := a.changed(`INSERT INTO file_verdicts (shasum, source, observed_at, analysed_at, first_submission_at, malicious,
+			suspicious, undetected, harmless, total, classification, description, body)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING`,
+			v.Shasum, v.Source, v.ObservedAt.String(), timeText(v.AnalysedAt), timeText(v.FirstSubmission),
+			engines(v.Malicious), engines(v.Suspicious), engines(v.Undetected), engines(v.Harmless), engines(v.Total),
+			orNull(v.Classification), orNull(v.Description), body)
+		if err != nil {
+			return err
+		}
+		a.verdictsAdded += n
+	}
+	if a.s.shadow {
+		return nil
+	}
+	any := 0
+	if err := a.row(`SELECT EXISTS (SELECT 1 FROM file_verdicts)`, nil, &any); err != nil || any == 0 {
+		return err
+	}
+	touched := map[string]bool{}
+	for shasum := range a.files {
+		touched[shasum] = true
+	}
+	for i := range a.verdicts {
+		touched[a.verdicts[i].Shasum] = true
+	}
+	for _, shasum := range sortedKeys(touched) {
+		if err := a.exec(showVerdicts+` WHERE shasum = $1 AND `+hasVerdicts, shasum); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// engines is a number of engines; NULL if it was not said.
+func engines(n int) any { return orNull64(int64(n), n < 0) }
+
+// bodyToKeep returns the answer behind a verdict, compressed; NULL if it is
+// the same as that of the verdict before.
+func (a *appending) bodyToKeep(v *cowrie.Verdict) (any, error) {
+	if v.Body == nil {
+		return nil, nil
+	}
+	var before []byte
+	err := a.row(`SELECT body FROM file_verdicts WHERE shasum = $1 AND source = $2 AND body IS NOT NULL AND observed_at < $3
+		ORDER BY observed_at DESC LIMIT 1`, []any{v.Shasum, v.Source, v.ObservedAt.String()}, &before)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return nil, err
+	}
+	body := a.s.seal.seal(v.Body).blob
+	if bytes.Equal(body, before) {
+		return nil, nil
+	}
+	return body, nil
+}
+
+// hasVerdicts holds for files that something was said of. The empty file is
+// known for what it is.
+const hasVerdicts = `enrichment_status <> 'ignored' AND EXISTS (SELECT 1 FROM file_verdicts v WHERE v.shasum = files.shasum)`
+
+// showVerdicts writes into files what was said of them last. Cowrie's plugin
+// tells no label and no type: those are what another source told last.
+const showVerdicts = `UPDATE files SET
+	(vt_malicious, vt_total, vt_last_analysis, vt_checked_at, enrichment_status) =
+		(SELECT malicious, total, analysed_at, observed_at,
+			CASE WHEN coalesce(malicious, total, analysed_at, first_submission_at, classification) IS NULL THEN 'unknown' ELSE 'known' END
+			FROM file_verdicts v WHERE v.shasum = files.shasum ORDER BY observed_at DESC, source LIMIT 1),
+	vt_classification = (SELECT classification FROM file_verdicts v WHERE v.shasum = files.shasum
+		AND source <> '` + cowrie.SourceScanfile + `' ORDER BY observed_at DESC, source LIMIT 1),
+	vt_description = (SELECT description FROM file_verdicts v WHERE v.shasum = files.shasum
+		AND source <> '` + cowrie.SourceScanfile + `' ORDER BY observed_at DESC, source LIMIT 1),
+	vt_first_seen = (SELECT min(first_submission_at) FROM file_verdicts v WHERE v.shasum = files.shasum)`
+
+// TakenOverKey is the key in schema_state under which it stands from which
+// version of cowrieprocessor a database was taken over.
+const TakenOverKey = "taken_over_from"
+
+// shadowKey is the key in schema_state that stands there while the columns of
+// files do not show what the verdicts say.
+const shadowKey = "verdicts_in_shadow"
+
+// Staging says whether enrichment is in the open, where reports see it.
+type Staging struct {
+	On        bool   // the columns of files show what the verdicts say
+	TakenOver string // from which version the database was taken over; "" if midden made it
+	Behind    bool   // they are to show it, but were not brought up to date yet
+}
+
+// Staging returns how enrichment is staged. on is the user's choice, if set;
+// without one it is on, but for a database that was taken over.
+func (s *Store) Staging(ctx context.Context, on, set bool) (Staging, error) {
+	st := Staging{On: on}
+	shadow := false
+	err := s.each(ctx, `SELECT "key", value FROM schema_state WHERE "key" IN ($1, $2)`, []any{TakenOverKey, shadowKey},
+		func(scan func(...any) error) error {
+			var key, value string
+			if err := scan(&key, &value); err != nil {
+				return err
+			}
+			if key == TakenOverKey {
+				st.TakenOver = value
+			} else {
+				shadow = true
+			}
+			return nil
+		})
+	if !set {
+		st.On = st.TakenOver == ""
+	}
+	st.Behind = st.On && shadow
+	return st, err
+}
+
+// Stage puts enrichment into the open or into the shadow for what this store
+// will write, as Staging says. Where it comes into the open, the columns of
+// files are brought up to date.
+func (s *Store) Stage(ctx context.Context, on, set bool) error {
+	st, err := s.Staging(ctx, on, set)
+	if err != nil {
+		return err
+	}
+	s.shadow = !st.On
+	if st.On && !st.Behind {
+		return nil
+	}
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		if !st.On {
+			_, err := tx.ExecContext(ctx, `INSERT INTO schema_state ("key", value) VALUES ($1, 'true') ON CONFLICT ("key") DO NOTHING`, shadowKey)
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, showVerdicts+` WHERE `+hasVerdicts); err != nil {
+			return fmt.Errorf("show verdicts: %w", err)
+		}
+		_, err := tx.ExecContext(ctx, `DELETE FROM schema_state WHERE "key" = $1`, shadowKey)
+		return err
+	})
+}
