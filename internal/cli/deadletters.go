@@ -129,7 +129,7 @@ func (a *app) deadLettersRetryCmd() *cobra.Command {
 }
 
 func (a *app) deadLettersRetry(ctx context.Context) error {
-	db, err := a.open(ctx, false)
+	db, err := a.openToWrite(ctx, false)
 	if err != nil {
 		return err
 	}

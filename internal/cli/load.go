@@ -45,7 +45,7 @@ cannot be read; all the rest is stored then, too.`,
 }
 
 func (a *app) load(ctx context.Context, paths []string, o ingest.Options, statusDir string) error {
-	db, err := a.open(ctx, true)
+	db, err := a.openToWrite(ctx, true)
 	if err != nil {
 		return err
 	}
@@ -55,9 +55,9 @@ func (a *app) load(ctx context.Context, paths []string, o ingest.Options, status
 	if o.Follow {
 		phase = "delta_ingest"
 	}
-	watch := a.watch(phase, statusDir)
+	watch := a.watch("load", phase, statusDir)
 	o.Log = a.log
-	o.Observe = watch.observe
+	o.Observe = watch.load
 	sum, err := ingest.Load(ctx, db, paths, o)
 	stopped := errors.Is(err, context.Canceled)
 	watch.close(err, stopped)

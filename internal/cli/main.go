@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"midden/internal/cli/render"
+	"midden/internal/config"
 	"midden/internal/store"
 	"midden/internal/store/sqlite"
 	"midden/internal/telemetry"
@@ -55,6 +56,8 @@ func usage(format string, args ...any) error {
 type app struct {
 	stdout, stderr io.Writer
 	db             string
+	configFile     string
+	config         *config.Config // of a command that needsConfig
 	output         string
 	format         render.Format
 	verbose        int
@@ -127,11 +130,14 @@ sightings. It answers from the database instead of scanning the logs.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		PersistentPreRunE: func(*cobra.Command, []string) (err error) {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if a.format, err = render.ParseFormat(a.output); err != nil {
 				return &exit{exitUsage, err}
 			}
 			a.log = telemetry.NewLogger(a.stderr, a.level(), a.jsonLog)
+			if needsConfig(cmd) {
+				return a.configure()
+			}
 			return nil
 		},
 	}
@@ -141,13 +147,14 @@ sightings. It answers from the database instead of scanning the logs.`,
 		return usage("%w; see \"%s --help\"", err, cmd.CommandPath())
 	})
 	flags := cmd.PersistentFlags()
-	flags.StringVar(&a.db, "db", "", "database: a path or sqlite:PATH (default $MIDDEN_DB, or midden.db)")
+	flags.StringVar(&a.db, "db", "", "database: a path or sqlite:PATH (default $MIDDEN_DB, or db of the configuration file, or midden.db)")
+	flags.StringVar(&a.configFile, "config", "", "configuration file (default $MIDDEN_CONFIG, or midden.toml if there is one)")
 	flags.StringVarP(&a.output, "output", "o", "table", "form of the data on standard output: table, json, jsonl or csv")
 	flags.CountVarP(&a.verbose, "verbose", "v", "say more on standard error")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but errors on standard error")
 	flags.BoolVar(&a.jsonLog, "log-json", false, "log as JSON lines")
 	cmd.AddCommand(a.loadCmd(), a.filesCmd(), a.sessionsCmd(), a.eventsCmd(), a.deadLettersCmd(),
-		a.doctorCmd(), a.synthCmd(), a.versionCmd())
+		a.migrateCmd(), a.backfillCmd(), a.cacheCmd(), a.doctorCmd(), a.synthCmd(), a.versionCmd())
 	return cmd
 }
 
@@ -181,6 +188,21 @@ func (a *app) open(ctx context.Context, create bool) (*store.Store, error) {
 		}
 	}
 	return db, err
+}
+
+// openToWrite opens the database for a command that stores something, with
+// enrichment in the open or in the shadow.
+func (a *app) openToWrite(ctx context.Context, create bool) (*store.Store, error) {
+	db, err := a.open(ctx, create)
+	if err != nil {
+		return nil, err
+	}
+	on, set, _ := a.config.UseNewEnrichment(os.Getenv)
+	if err := db.Stage(ctx, on, set); err != nil {
+		db.Close()
+		return nil, err
+	}
+	return db, nil
 }
 
 // noArgs and oneArg check how many arguments there are.

@@ -90,7 +90,9 @@ func (v view) attrs() []any {
 	if part, known := v.fraction(); known {
 		a = append(a, "percent", int(part*100))
 	}
-	a = append(a, "files", v.FilesDone)
+	if v.FilesDone > 0 || v.FilesTotal > 0 {
+		a = append(a, "files", v.FilesDone)
+	}
 	if v.FilesTotal > 0 {
 		a = append(a, "files_total", v.FilesTotal)
 	}

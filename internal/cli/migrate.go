@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"context"
+	"math"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"midden/internal/cli/render"
+	"midden/internal/plain"
+	"midden/internal/store/migrate"
+	"midden/internal/store/sqlite"
+)
+
+func (a *app) migrateCmd() *cobra.Command {
+	dryRun := false
+	cmd := &cobra.Command{
+		Use:   "migrate",
+		Short: "Take over a database of cowrieprocessor, or upgrade one of midden",
+		Long: `Brings the tables of a database to the version that this midden works on: a
+database of cowrieprocessor (versions 1, 2 and 3), in place. Tables and columns
+are added, and no event is touched; it takes seconds. cowrieprocessor can stay
+at work meanwhile and go on afterwards.
+
+It says what it found and what it will do before it begins. Each step happens
+whole or not at all, and the version is raised last: after a failure, run it again.
+docs/migrating.md walks through all of it, with the way back at each step.`,
+		Example: `  midden --db cowrie.sqlite migrate --dry-run
+  midden --db cowrie.sqlite migrate`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.migrate(cmd.Context(), dryRun)
+		},
+	}
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be done, and change nothing")
+	return cmd
+}
+
+func (a *app) migrate(ctx context.Context, dryRun bool) error {
+	path, err := databasePath(a.db, os.Getenv)
+	if err != nil {
+		return err
+	}
+	if dryRun {
+		plan, err := sqlite.Plan(ctx, path)
+		if err != nil {
+			return err
+		}
+		return a.printPlan(path, plan)
+	}
+	var plan *migrate.Plan
+	begin := func(p *migrate.Plan) error {
+		plan = p
+		return a.printPlan(path, p)
+	}
+	step, start := -1, time.Now()
+	said := func() {
+		if step >= 0 {
+			a.log.Info("done", "step", plan.Steps[step].Name, "took", time.Since(start).Round(time.Millisecond))
+		}
+	}
+	err = sqlite.Upgrade(ctx, path, begin, func(i int) {
+		said()
+		step, start = i, time.Now()
+	})
+	if err != nil {
+		return err
+	}
+	said()
+	if len(plan.Steps) > 0 {
+		a.hint("%s is of version %d now. Next: \"midden backfill run --db %[1]s\" derives the files; cowrieprocessor may stay at work", path, migrate.Latest)
+	}
+	return nil
+}
+
+// printPlan says what was found and what is to be done.
+func (a *app) printPlan(path string, p *migrate.Plan) error {
+	f := &p.Found
+	if len(p.Steps) == 0 {
+		a.hint("%s is of version %d already: there is nothing to do", path, f.Version)
+	} else {
+		a.hint("%s: schema version %d, %s, about %s raw events, %s sessions", path, f.Version, plain.Bytes(f.Bytes),
+			plain.Count(f.RawEvents), plain.Count(f.Sessions))
+		if f.FileEvents >= 0 {
+			a.hint("%s of the events are of files, for the backfill", plain.Count(f.FileEvents))
+		}
+	}
+	out := render.New(a.stdout, a.format, []render.Column{
+		{Name: "step", Kind: render.Int}, {Name: "name"}, {Name: "what"},
+		{Name: "disk_bytes", Title: "NEW DISK", Kind: render.Bytes}, {Name: "seconds", Title: "SECONDS", Kind: render.Int},
+	})
+	var disk int64
+	var seconds float64
+	for i, s := range p.Steps {
+		disk += s.Disk
+		seconds += s.Seconds
+		if err := out.Row(int64(i+1), s.Name, s.What, s.Disk, int64(math.Ceil(s.Seconds))); err != nil {
+			return err
+		}
+	}
+	if err := out.Close(); err != nil {
+		return err
+	}
+	if len(p.Steps) > 0 {
+		a.hint("together about %s of new disk and %s; others can write in between the steps",
+			plain.Bytes(disk), plain.Duration(time.Duration(math.Ceil(seconds))*time.Second))
+	}
+	return nil
+}
