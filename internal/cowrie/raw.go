@@ -29,3 +29,21 @@ type BrokenRaw struct {
 	Reason  string
 	Payload []byte
 }
+
+// Moved is a stretch of the raw events on its way into a segment.
+type Moved struct {
+	// Chunk holds what the events say, and their text: a line each.
+	Chunk
+	From, Through int64       // the raw events with From < id <= Through
+	IDs           []int64     // of each record
+	Offsets       []int64     // at which each record begins in the stretch
+	Broken        []BrokenRaw // those that are no events
+	Origins       []OriginRun
+}
+
+// OriginRun is where cowrieprocessor had some raw events from that follow on
+// one another.
+type OriginRun struct {
+	Origin
+	Count int64 // events; the lines of the log count up from Origin.Line
+}

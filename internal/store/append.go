@@ -68,7 +68,8 @@ type appending struct {
 	verdictsAdded int64
 	nextSegment   int64
 	raw           *bool // whether there are raw events at all
-	moved         int64 // of the raw events, those that were moved into segments
+	moved         int64 // raw events up to this id were moved into segments
+	moving        bool  // this batch moves raw events
 	cache         segmentCache
 	tally         cowrie.Tally
 }

@@ -72,7 +72,7 @@ func (a *appending) filesOfRaw(b *cowrie.FilesOfRaw) error {
 	}
 	a.verdicts = b.Verdicts
 	for _, d := range b.Broken {
-		if err := a.brokenRaw(&d); err != nil {
+		if _, err := a.brokenRaw(&d); err != nil {
 			return err
 		}
 	}
@@ -114,15 +114,21 @@ func (a *appending) sensorsOf(sightings []cowrie.Sighting) (map[string]string, e
 	return sensors, err
 }
 
-// brokenRaw keeps a raw event that cannot be read as a dead letter, whole.
-func (a *appending) brokenRaw(d *cowrie.BrokenRaw) error {
-	sum := sha256.Sum256(d.Payload)
-	letter := cowrie.DeadLetter{Length: int64(len(d.Payload)), Digest: hex.EncodeToString(sum[:]), Reason: d.Reason, Line: d.Payload}
+// brokenRaw keeps a raw event that cannot be read as a dead letter, whole. It
+// reports false if it is one already.
+func (a *appending) brokenRaw(d *cowrie.BrokenRaw) (fresh bool, err error) {
+	letter := cowrie.DeadLetter{Length: int64(len(d.Payload)), Digest: payloadDigest(d.Payload), Reason: d.Reason, Line: d.Payload}
 	payload, err := deadPayload(&letter, utf8.Valid(d.Payload))
 	if err != nil {
-		return err
+		return false, err
 	}
-	return a.exec(`INSERT INTO dead_letter_events (source, source_offset, length, digest, reason, payload, created_at)
+	n, err := a.changed(`INSERT INTO dead_letter_events (source, source_offset, length, digest, reason, payload, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`,
 		"raw_events", d.ID, letter.Length, letter.Digest, letter.Reason, payload, cowrie.FromStd(a.now).SQL())
+	return n > 0, err
+}
+
+func payloadDigest(payload []byte) string {
+	sum := sha256.Sum256(payload)
+	return hex.EncodeToString(sum[:])
 }

@@ -31,7 +31,7 @@ func (a *appending) anyRaw() (bool, error) {
 
 // sessionsWithRaw adds those sessions of g that have raw events.
 func (a *appending) sessionsWithRaw(g *cowrie.Gathered, into map[string]bool) error {
-	if any, err := a.anyRaw(); err != nil || !any {
+	if any, err := a.anyRaw(); err != nil || !any || a.moving {
 		return err
 	}
 	var ids []any
@@ -82,7 +82,7 @@ func (a *appending) eachRaw(session string, f func(text []byte) error) error {
 
 // rawSessionless returns how many raw events are an event without a session.
 func (a *appending) rawSessionless(e *cowrie.Sessionless) (n int, err error) {
-	if any, err := a.anyRaw(); err != nil || !any {
+	if any, err := a.anyRaw(); err != nil || !any || a.moving {
 		return 0, err
 	}
 	rows, err := a.query(`SELECT payload FROM raw_events WHERE event_timestamp IS $1 AND `+a.s.engine.Raw.Session+` IS NULL`,
@@ -110,17 +110,20 @@ func (a *appending) derive(row *sessionRow, segment int64, base int) error {
 	if !row.known || row.derived {
 		return nil
 	}
-	id := row.session.ID
-	all := sessionEvents{id: id, stored: map[identity]bool{}, alike: map[identity]bool{}}
 	raw := false
-	var rawTexts [][]byte
-	if err := a.eachRaw(id, func(text []byte) error {
+	if err := a.eachRaw(row.session.ID, func([]byte) error {
 		raw = true
-		rawTexts = append(rawTexts, append([]byte(nil), text...))
 		return nil
 	}); err != nil || !raw {
 		return err
 	}
+	return a.gatherSession(row, newSessionEvents(row.session.ID), segment, base)
+}
+
+// gatherSession makes the row of a session anew out of some events, those in
+// its segments, and its raw events. Of one segment the events from place base on
+// are left out.
+func (a *appending) gatherSession(row *sessionRow, all *sessionEvents, segment int64, base int) error {
 	err := row.segments.each(func(n int64) error {
 		var foreign bool
 		if err := a.row(`SELECT origins IS NOT NULL FROM event_segments WHERE id = $1`, []any{n}, &foreign); err != nil {
@@ -140,8 +143,12 @@ func (a *appending) derive(row *sessionRow, segment int64, base int) error {
 	if err != nil {
 		return err
 	}
-	for _, text := range rawTexts {
+	err = a.eachRaw(all.id, func(text []byte) error {
 		all.addRaw(text)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	if s := all.session(row.session.Sensor); s != nil {
 		row.session, row.derived = s, true
@@ -155,6 +162,10 @@ type sessionEvents struct {
 	data          []byte
 	ends          []int
 	stored, alike map[identity]bool
+}
+
+func newSessionEvents(id string) *sessionEvents {
+	return &sessionEvents{id: id, stored: map[identity]bool{}, alike: map[identity]bool{}}
 }
 
 // addStored adds a line of a segment, if it is of the session. foreign tells

@@ -132,7 +132,10 @@ func (a *appending) suspects(g *cowrie.Gathered) (map[string]bool, error) {
 	suspects := map[string]bool{}
 	for id, s := range g.Sessions {
 		suspect := s.Suspect
-		if row := a.sessions[id]; row != nil && !suspect {
+		if row := a.sessions[id]; row != nil && a.moving {
+			// Its row counts these events already; only its segments tell.
+			suspect = suspect || len(row.segments) > 0
+		} else if row != nil && !suspect {
 			have := row.session
 			suspect = have.First != cowrie.NoTime && s.First <= have.Last && s.Last >= have.First
 		}
@@ -147,11 +150,14 @@ func (a *appending) suspects(g *cowrie.Gathered) (map[string]bool, error) {
 func (a *appending) find(events *wanted, suspects map[string]bool, g *cowrie.Gathered) error {
 	segments := map[int64]bool{}
 	for id := range suspects {
-		if err := a.eachRaw(id, func(text []byte) error {
-			events.isLike(text)
-			return nil
-		}); err != nil {
-			return err
+		if !a.moving {
+			err := a.eachRaw(id, func(text []byte) error {
+				events.isLike(text)
+				return nil
+			})
+			if err != nil {
+				return err
+			}
 		}
 		row := a.sessions[id]
 		if row == nil {
@@ -167,7 +173,7 @@ func (a *appending) find(events *wanted, suspects map[string]bool, g *cowrie.Gat
 			return err
 		}
 		eachLine(text, func(_ int, line []byte) error {
-			if foreign {
+			if foreign != a.moving { // one of the two is cowrieprocessor's text
 				events.isLike(line)
 			} else {
 				events.is(line)

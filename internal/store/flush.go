@@ -273,31 +273,38 @@ func (a *appending) flushFiles() error {
 	if err != nil {
 		return err
 	}
-	now := cowrie.FromStd(a.now).String()
-	insert := a.insert("files", "shasum", "session_id", "filename", "filename_at", "download_url", "download_url_at",
-		"first_seen", "last_seen", "sighting_count", "enrichment_status", "created_at", "updated_at")
 	for _, shasum := range sortedKeys(a.files) {
 		f := a.files[shasum]
 		have := stored[shasum]
 		if have == nil {
 			a.tally.Files++
-			status := "pending"
-			if shasum == EmptyShasum {
-				status = "ignored"
-			}
-			if err := insert.row(append(append([]any{shasum}, fileValues(f)...), status, now, now)...); err != nil {
+			if err := a.insertFile(f); err != nil {
 				return err
 			}
 			continue
 		}
 		have.Add(f)
-		if err := a.exec(`UPDATE files SET session_id = $1, filename = $2, filename_at = $3, download_url = $4,
-			download_url_at = $5, first_seen = $6, last_seen = $7, sighting_count = $8, updated_at = $9
-			WHERE shasum = $10`, append(fileValues(have), now, shasum)...); err != nil {
+		if err := a.updateFile(have); err != nil {
 			return err
 		}
 	}
-	return insert.done()
+	return nil
+}
+
+func (a *appending) insertFile(f *cowrie.File) error {
+	status, now := "pending", cowrie.FromStd(a.now).String()
+	if f.Shasum == EmptyShasum {
+		status = "ignored"
+	}
+	return a.exec(`INSERT INTO files (shasum, session_id, filename, filename_at, download_url, download_url_at, first_seen,
+		last_seen, sighting_count, enrichment_status, created_at, updated_at)
+		VALUES (`+placeholders(12)+`)`, append(append([]any{f.Shasum}, fileValues(f)...), status, now, now)...)
+}
+
+func (a *appending) updateFile(f *cowrie.File) error {
+	return a.exec(`UPDATE files SET session_id = $1, filename = $2, filename_at = $3, download_url = $4,
+		download_url_at = $5, first_seen = $6, last_seen = $7, sighting_count = $8, updated_at = $9
+		WHERE shasum = $10`, append(fileValues(f), cowrie.FromStd(a.now).String(), f.Shasum)...)
 }
 
 func fileValues(f *cowrie.File) []any {
@@ -319,15 +326,13 @@ func (a *appending) storedFiles() (map[string]*cowrie.File, error) {
 		ids = append(ids, shasum)
 	}
 	err := inLists(ids, func(list string, args []any) error {
-		rows, err := a.query(`SELECT shasum, session_id, filename, filename_at, download_url, download_url_at,
-			first_seen, last_seen, sighting_count FROM files WHERE shasum IN (`+list+`)`, args...)
+		rows, err := a.query(`SELECT `+derivedColumns+` FROM files WHERE shasum IN (`+list+`)`, args...)
 		if err != nil {
 			return err
 		}
 		for rows.Next() {
-			f := &cowrie.File{}
-			if err := rows.Scan(&f.Shasum, scanText{&f.Session}, scanText{&f.Name}, scanTime{&f.NameAt},
-				scanText{&f.URL}, scanTime{&f.URLAt}, scanTime{&f.First}, scanTime{&f.Last}, &f.Sightings); err != nil {
+			f, err := scanDerived(rows.Scan)
+			if err != nil {
 				return err
 			}
 			stored[f.Shasum] = f

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"time"
 
 	"midden/internal/cowrie"
@@ -15,8 +16,15 @@ const jobColumns = `job, state, pause, position, target, rows_seen, rows_total, 
 
 // Job returns a job as it was last noted. One that was never begun has no state.
 func (s *Store) Job(ctx context.Context, name string) (*cowrie.Job, error) {
+	return s.jobOf(ctx, s.db, name)
+}
+
+// jobOf is Job, by way of a database or a transaction.
+func (s *Store) jobOf(ctx context.Context, db interface {
+	QueryRowContext(context.Context, string, ...any) *sql.Row
+}, name string) (*cowrie.Job, error) {
 	j := cowrie.NewJob(name)
-	row := s.db.QueryRowContext(ctx, `SELECT `+jobColumns+` FROM maintenance WHERE job = $1`, name)
+	row := db.QueryRowContext(ctx, `SELECT `+jobColumns+` FROM maintenance WHERE job = $1`, name)
 	err := row.Scan(&j.Name, &j.State, &j.Pause, &j.Position, &j.Target, &j.RowsSeen, &j.RowsTotal, &j.BytesSeen, &j.BytesTotal,
 		&j.Inserted, &j.Known, &j.Rejected, scanJSON{&j.Rejections}, scanFloat{&j.RowsPerSecond}, scanFloat{&j.BytesPerSecond},
 		scanFloat{&j.ETARows}, scanFloat{&j.ETABytes}, scanText{&j.PaceReason}, scanText{&j.Owner}, scanText{&j.Error},
@@ -24,7 +32,10 @@ func (s *Store) Job(ctx context.Context, name string) (*cowrie.Job, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return j, nil
 	}
-	return j, s.explain(err)
+	if err != nil {
+		return nil, fmt.Errorf("the job %s: %w", name, s.explain(err))
+	}
+	return j, nil
 }
 
 // SaveJob notes a job. Whether it is to pause is left as it is.

@@ -76,6 +76,11 @@ func (a *appending) bodyToKeep(v *cowrie.Verdict) (any, error) {
 	if v.Body == nil {
 		return nil, nil
 	}
+	var stored bool
+	if err := a.row(`SELECT EXISTS (SELECT 1 FROM file_verdicts WHERE shasum = $1 AND source = $2 AND observed_at = $3)`,
+		[]any{v.Shasum, v.Source, v.ObservedAt.String()}, &stored); err != nil || stored {
+		return nil, err
+	}
 	var before []byte
 	err := a.row(`SELECT body FROM file_verdicts WHERE shasum = $1 AND source = $2 AND body IS NOT NULL AND observed_at < $3
 		ORDER BY observed_at DESC LIMIT 1`, []any{v.Shasum, v.Source, v.ObservedAt.String()}, &before)
@@ -93,17 +98,18 @@ func (a *appending) bodyToKeep(v *cowrie.Verdict) (any, error) {
 // known for what it is.
 const hasVerdicts = `enrichment_status <> 'ignored' AND EXISTS (SELECT 1 FROM file_verdicts v WHERE v.shasum = files.shasum)`
 
-// showVerdicts writes into files what was said of them last. Cowrie's plugin
-// tells no label and no type: those are what another source told last.
+// showVerdicts writes into files what was said of them last. Not every source
+// tells a label and a type: those are what one told last, but a file that nobody
+// flags any more has no label.
 const showVerdicts = `UPDATE files SET
-	(vt_malicious, vt_total, vt_last_analysis, vt_checked_at, enrichment_status) =
+	(vt_malicious, vt_total, vt_last_analysis, vt_checked_at, enrichment_status, vt_classification) =
 		(SELECT malicious, total, analysed_at, observed_at,
-			CASE WHEN coalesce(malicious, total, analysed_at, first_submission_at, classification) IS NULL THEN 'unknown' ELSE 'known' END
+			CASE WHEN coalesce(malicious, total, analysed_at, first_submission_at, classification) IS NULL THEN 'unknown' ELSE 'known' END,
+			CASE WHEN malicious = 0 THEN NULL ELSE (SELECT classification FROM file_verdicts v WHERE v.shasum = files.shasum
+				AND classification IS NOT NULL ORDER BY observed_at DESC, source LIMIT 1) END
 			FROM file_verdicts v WHERE v.shasum = files.shasum ORDER BY observed_at DESC, source LIMIT 1),
-	vt_classification = (SELECT classification FROM file_verdicts v WHERE v.shasum = files.shasum
-		AND source <> '` + cowrie.SourceScanfile + `' ORDER BY observed_at DESC, source LIMIT 1),
 	vt_description = (SELECT description FROM file_verdicts v WHERE v.shasum = files.shasum
-		AND source <> '` + cowrie.SourceScanfile + `' ORDER BY observed_at DESC, source LIMIT 1),
+		AND description IS NOT NULL ORDER BY observed_at DESC, source LIMIT 1),
 	vt_first_seen = (SELECT min(first_submission_at) FROM file_verdicts v WHERE v.shasum = files.shasum)`
 
 // TakenOverKey is the key in schema_state under which it stands from which

@@ -1,0 +1,440 @@
+package backfill
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"midden/internal/cowrie"
+)
+
+// Snapshot is the database at one moment.
+type Snapshot interface {
+	Job(ctx context.Context, name string) (*cowrie.Job, error)
+	LastRawEvent(context.Context) (int64, error)
+	// RawEvents calls f for all raw events with after < id <= through.
+	RawEvents(ctx context.Context, after, through int64, f func(*cowrie.RawEvent) error) error
+	// Segments calls f for one segment, or for all if id is 0.
+	Segments(ctx context.Context, id int64, f func(*cowrie.Segment) error) error
+	// Sources and Sightings call f for each there is.
+	Sources(context.Context, func(*cowrie.SourceCount) error) error
+	Sightings(context.Context, func(*cowrie.StoredSighting) error) error
+	// Files calls f for each file as it is stored and as its sightings say.
+	Files(context.Context, func(stored, derived *cowrie.File) error) error
+	HasSighting(ctx context.Context, s *cowrie.Sighting, raw bool) (bool, error)
+	HasVerdict(context.Context, *cowrie.Verdict) (bool, error)
+}
+
+// Gap is a difference between the events and what was derived from them.
+type Gap struct {
+	What     string // sightings, verdicts, files, lines, segment
+	Where    string // such as raw events 1-65536, or segment 12
+	Expected int64
+	Found    int64
+	Detail   string
+	Mended   bool
+}
+
+// Verification tells what a verification looked at.
+type Verification struct {
+	RawEvents, Segments, Sources, Sightings, Files int64
+	// Pending are raw events that no backfill has done yet.
+	Pending int64
+	// Orphans are sightings whose raw event is gone: no gap, since what was
+	// derived outlives the events.
+	Orphans int64
+	// Gaps were found, and so many of them mended.
+	Gaps, Mended int64
+	Elapsed      time.Duration
+}
+
+// VerifyOptions say how to verify.
+type VerifyOptions struct {
+	// Observe, if not nil, is told how many bytes of events were looked at.
+	Observe func(bytes int64)
+	// Mend, if not nil, puts gaps right as they are found.
+	Mend func(context.Context, *cowrie.Mend) error
+}
+
+// verifyRange is how many ids of raw events are compared at once.
+const verifyRange = 65536
+
+// Verify reads all events again and compares what they say of files with what
+// is stored, range by range: first by count and by the sum of a digest of each
+// sighting, and where these differ one by one. It calls f for each gap.
+func Verify(ctx context.Context, db Snapshot, o VerifyOptions, f func(Gap) error) (*Verification, error) {
+	v := &verifier{VerifyOptions: o, ctx: ctx, db: db, f: f, hash: newHasher(),
+		expected: map[where]*total{}, found: map[where]*total{}, unsound: map[where]bool{}}
+	start := time.Now()
+	for _, step := range []func() error{v.begin, v.storedSightings, v.rawEvents, v.segments, v.lines, v.compare, v.files} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	v.result.Elapsed = time.Since(start)
+	return &v.result, nil
+}
+
+type verifier struct {
+	VerifyOptions
+	ctx         context.Context
+	db          Snapshot
+	f           func(Gap) error
+	hash        *hasher
+	after, done int64 // the raw events that count: after < id <= done
+	expected    map[where]*total
+	found       map[where]*total
+	inSegments  map[int64]int64 // events in the segments of each source
+	unsound     map[where]bool  // ranges with sightings whose key is not that of their columns
+	result      Verification
+	bytes       int64
+}
+
+// where is a range of events: those of a segment, or raw events.
+type where struct {
+	segment int64
+	raw     int64 // id divided by verifyRange
+}
+
+func whereIs(p cowrie.Place) where {
+	if p.Raw != 0 {
+		return where{raw: (p.Raw-1)/verifyRange + 1}
+	}
+	return where{segment: p.Segment}
+}
+
+func (w where) String() string {
+	if w.segment != 0 {
+		return fmt.Sprintf("segment %d", w.segment)
+	}
+	return fmt.Sprintf("raw events %d-%d", (w.raw-1)*verifyRange+1, w.raw*verifyRange)
+}
+
+// gap tells of a gap. m puts it right; nil if nothing can.
+func (v *verifier) gap(g Gap, m *cowrie.Mend) error {
+	v.result.Gaps++
+	if m != nil && v.Mend != nil {
+		if err := v.Mend(v.ctx, m); err != nil {
+			return err
+		}
+		v.result.Mended++
+		g.Mended = true
+	}
+	return v.f(g)
+}
+
+// begin finds out which raw events count: those that were backfilled, and were
+// not moved into segments.
+func (v *verifier) begin() error {
+	job, err := v.db.Job(v.ctx, JobName)
+	if err != nil {
+		return err
+	}
+	moved, err := v.db.Job(v.ctx, "compact")
+	if err != nil {
+		return err
+	}
+	last, err := v.db.LastRawEvent(v.ctx)
+	if err != nil {
+		return err
+	}
+	v.after, v.done = moved.Position, min(job.Position, last)
+	v.result.Pending = max(0, last-max(v.done, v.after))
+	return nil
+}
+
+// storedSightings sums up the sightings that are stored.
+func (v *verifier) storedSightings() error {
+	return v.db.Sightings(v.ctx, func(s *cowrie.StoredSighting) error {
+		v.result.Sightings++
+		if !s.Sound {
+			v.unsound[whereIs(s.Place)] = true
+		}
+		add(v.found, whereIs(s.Place), v.hash.of(&s.Sighting, s.Place))
+		return nil
+	})
+}
+
+// event sums up what an event says.
+func (v *verifier) event(finder *cowrie.Finder, text []byte, p cowrie.Place) error {
+	v.bytes += int64(len(text))
+	found, err := finder.Find(text, "")
+	if err != nil {
+		if p.Raw == 0 {
+			return v.gap(Gap{What: "segment", Where: whereIs(p).String(), Detail: fmt.Sprintf("event %d: %v", p.Index, err)}, nil)
+		}
+		return nil // the backfill made it a dead letter
+	}
+	switch {
+	case found.Sighting != nil:
+		add(v.expected, whereIs(p), v.hash.of(found.Sighting, p))
+	case found.Verdict != nil:
+		has, err := v.db.HasVerdict(v.ctx, found.Verdict)
+		if err != nil || has {
+			return err
+		}
+		return v.gap(Gap{What: "verdicts", Where: placeName(p), Expected: 1,
+			Detail: "the verdict on " + found.Verdict.Shasum + " is missing"}, &cowrie.Mend{Verdicts: []cowrie.Verdict{*found.Verdict}})
+	}
+	return nil
+}
+
+func placeName(p cowrie.Place) string {
+	if p.Raw != 0 {
+		return fmt.Sprintf("raw event %d", p.Raw)
+	}
+	return fmt.Sprintf("segment %d, event %d", p.Segment, p.Index)
+}
+
+func (v *verifier) observe() {
+	if v.Observe != nil {
+		v.Observe(v.bytes)
+	}
+}
+
+func (v *verifier) rawEvents() error {
+	if v.done <= v.after {
+		return nil
+	}
+	finder := cowrie.NewFinder()
+	return v.db.RawEvents(v.ctx, v.after, v.done, func(e *cowrie.RawEvent) error {
+		if v.result.RawEvents++; v.result.RawEvents%10000 == 0 {
+			v.observe()
+		}
+		return v.event(finder, e.Payload, cowrie.Place{Raw: e.ID})
+	})
+}
+
+// segments reads every segment, and looks that it is what it is said to be.
+func (v *verifier) segments() error {
+	v.inSegments = map[int64]int64{}
+	finder := cowrie.NewFinder()
+	return v.db.Segments(v.ctx, 0, func(seg *cowrie.Segment) error {
+		v.result.Segments++
+		v.observe()
+		w := where{segment: seg.ID}
+		if seg.Damage != nil {
+			delete(v.found, w) // there is nothing to compare it with
+			return v.gap(Gap{What: "segment", Where: w.String(), Expected: seg.Events, Detail: seg.Damage.Error()}, nil)
+		}
+		n := int64(0)
+		err := eachEvent(seg, func(text []byte, p cowrie.Place) error {
+			n++
+			return v.event(finder, text, p)
+		})
+		if err != nil {
+			return err
+		}
+		v.inSegments[seg.Source] += n
+		if n != seg.Events {
+			return v.gap(Gap{What: "segment", Where: w.String(), Expected: seg.Events, Found: n, Detail: "it holds another number of events than it is said to"}, nil)
+		}
+		return nil
+	})
+}
+
+// lines looks that every line of every source is accounted for.
+func (v *verifier) lines() error {
+	return v.db.Sources(v.ctx, func(c *cowrie.SourceCount) error {
+		v.result.Sources++
+		w := fmt.Sprintf("source %d", c.ID)
+		if sum := c.Events + c.Duplicates + c.DeadLetters + c.Blank; sum != c.Lines {
+			return v.gap(Gap{What: "lines", Where: w, Expected: c.Lines, Found: sum,
+				Detail: "events, duplicates, dead letters and blank lines are not all lines"}, nil)
+		}
+		if n := v.inSegments[c.ID]; n != c.Events {
+			return v.gap(Gap{What: "lines", Where: w, Expected: c.Events, Found: n, Detail: "its segments hold another number of events"}, nil)
+		}
+		return nil
+	})
+}
+
+// compare looks one by one at the ranges that differ.
+func (v *verifier) compare() error {
+	different := map[where]bool{}
+	for w, e := range v.expected {
+		if f := v.found[w]; f == nil || *f != *e {
+			different[w] = true
+		}
+	}
+	for w := range v.found {
+		if v.expected[w] == nil {
+			different[w] = true
+		}
+	}
+	for w := range v.unsound {
+		different[w] = true
+	}
+	order := slices.SortedFunc(maps.Keys(different), func(a, b where) int {
+		return cmp.Or(cmp.Compare(a.segment, b.segment), cmp.Compare(a.raw, b.raw))
+	})
+	for len(order) > 0 {
+		some := map[where][]cowrie.StoredSighting{}
+		n, rows := 0, int64(0)
+		for ; n < len(order) && (n == 0 || rows < rowsAtOnce); n++ {
+			some[order[n]] = nil
+			if f := v.found[order[n]]; f != nil {
+				rows += f.count
+			}
+		}
+		if err := v.compareSome(order[:n], some); err != nil {
+			return err
+		}
+		order = order[n:]
+	}
+	return nil
+}
+
+// rowsAtOnce is about how many stored sightings are held at once.
+const rowsAtOnce = 50_000
+
+func (v *verifier) compareSome(order []where, stored map[where][]cowrie.StoredSighting) error {
+	err := v.db.Sightings(v.ctx, func(s *cowrie.StoredSighting) error {
+		w := whereIs(s.Place)
+		if have, asked := stored[w]; asked {
+			stored[w] = append(have, *s)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, w := range order {
+		r := v.newRange(w, stored[w])
+		if err := v.eventsOf(w, r.event); err != nil {
+			return err
+		}
+		if err := r.end(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eventsOf calls f for the events of a range.
+func (v *verifier) eventsOf(w where, f func([]byte, cowrie.Place) error) error {
+	if w.segment == 0 {
+		after, through := (w.raw-1)*verifyRange, w.raw*verifyRange
+		return v.db.RawEvents(v.ctx, max(after, v.after), min(through, v.done), func(e *cowrie.RawEvent) error {
+			return f(e.Payload, cowrie.Place{Raw: e.ID})
+		})
+	}
+	return v.db.Segments(v.ctx, w.segment, func(seg *cowrie.Segment) error {
+		if seg.Damage != nil {
+			return nil // it was told of
+		}
+		return eachEvent(seg, f)
+	})
+}
+
+// eachEvent calls f for the events of a segment.
+func eachEvent(seg *cowrie.Segment, f func([]byte, cowrie.Place) error) error {
+	for text, n := seg.Text, 0; len(text) > 0; n++ {
+		end := bytes.IndexByte(text, '\n')
+		if end < 0 {
+			end = len(text) - 1
+		}
+		if err := f(text[:end], cowrie.Place{Segment: seg.ID, Index: n}); err != nil {
+			return err
+		}
+		text = text[end+1:]
+	}
+	return nil
+}
+
+// oneRange is a range that is looked at one by one.
+type oneRange struct {
+	v        *verifier
+	where    where
+	finder   *cowrie.Finder
+	stored   map[cowrie.Place]*cowrie.StoredSighting
+	there    map[cowrie.Place]bool // places at which there is an event
+	expected int64
+	missing  []cowrie.StoredSighting
+	wrong    []cowrie.StoredSighting
+}
+
+func (v *verifier) newRange(w where, stored []cowrie.StoredSighting) *oneRange {
+	r := &oneRange{v: v, where: w, finder: cowrie.NewFinder(), stored: map[cowrie.Place]*cowrie.StoredSighting{},
+		there: map[cowrie.Place]bool{}}
+	for i := range stored {
+		s := &stored[i]
+		if r.stored[s.Place] != nil { // an event makes one sighting
+			r.wrong = append(r.wrong, *s)
+			continue
+		}
+		r.stored[s.Place] = s
+	}
+	return r
+}
+
+func (r *oneRange) event(text []byte, p cowrie.Place) error {
+	found, err := r.finder.Find(text, "")
+	if r.stored[p] != nil {
+		r.there[p] = true
+	}
+	if err != nil || found.Sighting == nil {
+		return nil
+	}
+	r.expected++
+	if have := r.stored[p]; have != nil {
+		if have.Sound && r.v.hash.of(&have.Sighting, p) == r.v.hash.of(found.Sighting, p) {
+			delete(r.stored, p)
+			return nil
+		}
+		// It is replaced below.
+	} else if has, err := r.v.db.HasSighting(r.v.ctx, found.Sighting, p.Raw != 0); err != nil || has {
+		return err // another event said the same
+	}
+	r.missing = append(r.missing, cowrie.StoredSighting{Sighting: *found.Sighting, Place: p})
+	return nil
+}
+
+// end says what was found in the range.
+func (r *oneRange) end() error {
+	for p, s := range r.stored {
+		if p.Raw != 0 && !r.there[p] {
+			r.v.result.Orphans++
+			continue
+		}
+		r.wrong = append(r.wrong, *s)
+	}
+	missing, wrong := int64(len(r.missing)), int64(len(r.wrong))
+	if missing+wrong == 0 {
+		return nil
+	}
+	detail := fmt.Sprintf("%d missing, %d that no event bears out", missing, wrong)
+	for _, list := range [][]cowrie.StoredSighting{r.missing, r.wrong} {
+		if len(list) > 0 {
+			detail += fmt.Sprintf("; such as %s in session %s", list[0].Shasum, list[0].Session)
+			break
+		}
+	}
+	return r.v.gap(Gap{What: "sightings", Where: r.where.String(), Expected: r.expected, Found: r.expected - missing + wrong,
+		Detail: detail}, &cowrie.Mend{Missing: r.missing, Wrong: r.wrong})
+}
+
+// files compares every file with its sightings.
+func (v *verifier) files() error {
+	return v.db.Files(v.ctx, func(stored, derived *cowrie.File) error {
+		g := Gap{What: "files"}
+		switch {
+		case derived == nil:
+			g.Where, g.Found, g.Detail = stored.Shasum, stored.Sightings, "there are no sightings of it"
+		case stored == nil:
+			g.Where, g.Expected, g.Detail = derived.Shasum, derived.Sightings, "there are sightings of it, but no file"
+		case *stored != *derived:
+			g.Where, g.Expected, g.Found = derived.Shasum, derived.Sightings, stored.Sightings
+			g.Detail = "its times, names or counts are not those of its sightings"
+		default:
+			v.result.Files++
+			return nil
+		}
+		v.result.Files++
+		return v.gap(g, &cowrie.Mend{Files: []string{g.Where}})
+	})
+}

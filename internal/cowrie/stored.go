@@ -1,0 +1,41 @@
+package cowrie
+
+// Place is where an event stands: in a segment, or in raw_events.
+type Place struct {
+	Segment int64
+	Index   int   // among the events of the segment
+	Raw     int64 // id in raw_events; 0 if it stands in a segment
+}
+
+// StoredSighting is a sighting as the database has it.
+type StoredSighting struct {
+	Sighting
+	ID int64
+	Place
+	// Sound: its key is that of its columns.
+	Sound bool
+}
+
+// Segment is a segment of the event log, decompressed.
+type Segment struct {
+	ID, Source  int64
+	Events      int64 // that it is said to hold
+	First, Last Time
+	Text        []byte // valid until the next one
+	Damage      error  // why Text cannot be read
+}
+
+// SourceCount is what is noted of the lines of a source.
+type SourceCount struct {
+	ID int64
+	Tally
+}
+
+// Mend puts right what a verification found: sightings that are missing are to
+// be stored, those that no event bears out to be deleted, and the files of all
+// of these, and those named, to be made anew out of their sightings.
+type Mend struct {
+	Missing, Wrong []StoredSighting
+	Verdicts       []Verdict
+	Files          []string // hashes
+}

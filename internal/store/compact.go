@@ -1,0 +1,366 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"midden/internal/cowrie"
+)
+
+// movedSource is the fingerprint of the source that raw events become part of
+// when they are moved into segments.
+const movedSource = "raw events"
+
+// Move stores raw events in a segment, and the job with its new position, in
+// one transaction. The raw events stay where they are, but do not count any
+// more. Their sessions are made anew out of all of their events.
+func (s *Store) Move(ctx context.Context, m *cowrie.Moved, j *cowrie.Job) (cowrie.Turn, error) {
+	done := j.Clone()
+	turn, err := s.turn(ctx, func(tx *sql.Tx) error {
+		a := newAppend(ctx, s, tx)
+		position, pause, err := jobPosition(a, j.Name)
+		if err != nil {
+			return err
+		}
+		if position != m.From {
+			return errMoved(j.Name, position, m.From)
+		}
+		if err := a.move(m); err != nil {
+			return err
+		}
+		done.Pause, done.Position = pause, m.Through
+		done.Inserted += a.tally.Events
+		done.Known += a.tally.Duplicates
+		done.Rejected += a.tally.DeadLetters
+		return saveJob(ctx, tx, done)
+	})
+	if err == nil {
+		*j = *done
+	}
+	return turn, err
+}
+
+// move adds a stretch of raw events.
+func (a *appending) move(m *cowrie.Moved) error {
+	yes := true
+	a.moving, a.raw, a.moved = true, &yes, m.Through
+	g, seg := m.Gathered, m.Sealed.(*sealed)
+	tally := cowrie.Tally{Lines: g.Lines, Blank: g.Blank}
+	for i := range m.Broken {
+		fresh, err := a.brokenRaw(&m.Broken[i])
+		if err != nil {
+			return err
+		}
+		if fresh {
+			tally.DeadLetters++
+		}
+	}
+	if err := a.lookUpSessions(g); err != nil {
+		return err
+	}
+	g, seg, err := a.withoutDuplicates(&m.Chunk, seg)
+	if err != nil {
+		return err
+	}
+	tally.Events = int64(g.Events)
+	tally.Duplicates = tally.Lines - tally.Events - tally.DeadLetters - tally.Blank
+	a.tally = tally
+	source, err := a.movedSource(tally, m.Through)
+	if err != nil || g.Events == 0 {
+		return err
+	}
+	origins, err := originsText(m.Origins)
+	if err != nil {
+		return err
+	}
+	var segment int64
+	if err := a.row(`INSERT INTO event_segments (source_id, source_offset, source_length, event_count, first_event_at,
+		last_event_at, text_size, checksum, origins, events) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id`,
+		[]any{source, m.From, m.Through - m.From, g.Events, timeText(g.First), timeText(g.Last), seg.size, int64(seg.checksum),
+			origins, seg.blob}, &segment); err != nil {
+		return err
+	}
+	if err := a.movedSessions(g, seg, segment); err != nil {
+		return err
+	}
+	if err := a.sessionless(g, segment); err != nil {
+		return err
+	}
+	for i := range g.Sightings {
+		sighting := &g.Sightings[i]
+		key := sightingKey(sighting)
+		if err := a.exec(`UPDATE file_sightings SET segment_id = $1, event_index = $2, raw_event_id = NULL
+			WHERE session_id = $3 AND sighting_key = $4 AND raw_event_id IS NOT NULL`,
+			segment, sighting.Event, sighting.Session, key[:]); err != nil {
+			return err
+		}
+	}
+	return a.flushSessions()
+}
+
+// movedSource counts lines into the source of moved events, and returns its id.
+func (a *appending) movedSource(t cowrie.Tally, position int64) (id int64, err error) {
+	now := cowrie.FromStd(a.now).String()
+	err = a.row(`SELECT id FROM sources WHERE fingerprint = $1`, []any{movedSource}, &id)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = a.row(`INSERT INTO sources (fingerprint, position, digest, digest_state, tail, created_at, updated_at)
+			VALUES ($1, 0, '', $2, $2, $3, $3) RETURNING id`, []any{movedSource, []byte{}, now}, &id)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return id, a.exec(`UPDATE sources SET position = $1, lines = lines + $2, events = events + $3, duplicates = duplicates + $4,
+		dead_letters = dead_letters + $5, blank = blank + $6, updated_at = $7 WHERE id = $8`,
+		position, t.Lines, t.Events, t.Duplicates, t.DeadLetters, t.Blank, now, id)
+}
+
+// originsText is where events were had from, as JSON: an array for each run of
+// [source, inode, generation, line, count].
+func originsText(runs []cowrie.OriginRun) (string, error) {
+	list := make([][]any, len(runs))
+	for i, r := range runs {
+		list[i] = []any{r.Source, r.Inode, r.Generation, r.Line, r.Count}
+	}
+	return jsonText(list)
+}
+
+// movedSessions makes the sessions of moved events anew.
+func (a *appending) movedSessions(g *cowrie.Gathered, seg *sealed, segment int64) error {
+	// Nearly always all events of a session come at once.
+	scattered := map[string]*sessionEvents{}
+	for id, session := range g.Sessions {
+		row := a.sessions[id]
+		if row == nil {
+			row = &sessionRow{session: session}
+			a.sessions[id] = row
+		}
+		row.derived = true
+		row.fresh = session.Events
+		row.inSegments += session.Events
+		rest := false
+		if err := a.eachRaw(id, func([]byte) error {
+			rest = true
+			return nil
+		}); err != nil {
+			return err
+		}
+		if rest || len(row.segments) > 0 {
+			scattered[id] = newSessionEvents(id)
+			continue
+		}
+		if session.Sensor == "" {
+			session.Sensor = row.session.Sensor
+		}
+		row.session = session
+		row.segments = row.segments.add(segment)
+	}
+	if len(scattered) == 0 {
+		return nil
+	}
+	text, err := a.s.seal.open(segment, seg)
+	if err != nil {
+		return err
+	}
+	defer done(text)
+	err = eachLine(text, func(_ int, line []byte) error {
+		if e, err := cowrie.Parse(line); err == nil && scattered[e.Session] != nil {
+			scattered[e.Session].addStored(line, true)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, id := range sortedKeys(scattered) {
+		row := a.sessions[id]
+		if err := a.gatherSession(row, scattered[id], 0, 0); err != nil {
+			return err
+		}
+		row.segments = row.segments.add(segment)
+	}
+	return nil
+}
+
+// DropMoved deletes all raw events, if all of them were moved into segments; it
+// reports false if there are others.
+func (s *Store) DropMoved(ctx context.Context, j *cowrie.Job) (dropped bool, err error) {
+	done := j.Clone()
+	_, err = s.turn(ctx, func(tx *sql.Tx) error {
+		var last, left int64
+		if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(id), 0) FROM raw_events`).Scan(&last); err != nil {
+			return err
+		}
+		if dropped = last <= j.Position; !dropped {
+			return nil
+		}
+		err := tx.QueryRowContext(ctx, `SELECT count(*) FROM file_sightings WHERE raw_event_id IS NOT NULL`).Scan(&left)
+		if err != nil {
+			return err
+		}
+		if left > 0 {
+			return fmt.Errorf("%d sightings stand at raw events that are no such sighting: run \"midden verify --repair\" first", left)
+		}
+		// Ids are given out again from 1 in an empty table.
+		if _, err := tx.ExecContext(ctx, `DELETE FROM raw_events`); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE maintenance SET position = 0, target = 0`); err != nil {
+			return err
+		}
+		// What is moved later is another source, whose positions begin anew.
+		if _, err := tx.ExecContext(ctx, `UPDATE sources SET fingerprint = $1 WHERE fingerprint = $2`,
+			movedSource+", deleted", movedSource); err != nil {
+			return err
+		}
+		done.Position, done.Target = 0, 0
+		return saveJob(ctx, tx, done)
+	})
+	if err == nil && dropped {
+		*j = *done
+	}
+	return dropped, err
+}
+
+// IsStored reports whether a raw event that stands in no segment of its own is
+// stored all the same: in another segment, or as a dead letter.
+func (s *Store) IsStored(ctx context.Context, payload []byte) (bool, error) {
+	found := false
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
+		a := newAppend(ctx, s, tx)
+		e, err := cowrie.Parse(payload)
+		if err != nil {
+			n := 0
+			err := a.row(`SELECT count(*) FROM dead_letter_events WHERE digest = $1`, []any{payloadDigest(payload)}, &n)
+			found = n > 0
+			return err
+		}
+		if e.Session == "" {
+			n := 0
+			id := cowrie.Identity(payload)
+			err := a.row(`SELECT count(*) FROM sessionless_events WHERE digest = $1`, []any{id[:]}, &n)
+			found = n > 0
+			return err
+		}
+		_, set, err := s.session(ctx, e.Session)
+		if err != nil {
+			return err
+		}
+		identity, likeness := cowrie.Identity(payload), cowrie.Likeness(payload)
+		return set.each(func(id int64) error {
+			text, err := a.text(id)
+			if err != nil || found {
+				return err
+			}
+			return eachLine(text, func(_ int, line []byte) error {
+				found = found || cowrie.Identity(line) == identity || cowrie.Likeness(line) == likeness
+				return nil
+			})
+		})
+	})
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return found, err
+}
+
+// MovedSegments calls f, in order of id, for each segment that holds moved
+// events of a raw event behind after, with the stretch that it was made of.
+func (s *Store) MovedSegments(ctx context.Context, after, through int64, f func(from, through int64, text []byte) error) error {
+	var source int64
+	err := s.db.QueryRowContext(ctx, `SELECT id FROM sources WHERE fingerprint = $1`, movedSource).Scan(&source)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return s.explain(err)
+	}
+	return s.scan(ctx, `SELECT id, source_offset, source_length, text_size, checksum, events FROM event_segments
+		WHERE source_id = $1 AND source_offset >= $2 AND source_offset < $3 ORDER BY source_offset`,
+		[]any{source, after, through}, func(scan func(...any) error) error {
+			var id, from, length int64
+			var packed sealed
+			if err := scan(&id, &from, &length, &packed.size, &packed.checksum, (*sql.RawBytes)(&packed.blob)); err != nil {
+				return err
+			}
+			text, err := s.seal.open(id, &packed)
+			if err != nil {
+				return err
+			}
+			defer done(text)
+			return f(from, from+length, text)
+		})
+}
+
+// Room is how large a database is, in bytes.
+type Room struct {
+	Bytes, Free int64 // of the file, and of pages in it that hold nothing
+	Raw, Packed int64 // that raw events take, and would take in segments; both reckoned
+}
+
+// Room returns how large the database is, and about how large its raw events
+// are, out of a sample of them.
+func (s *Store) Room(ctx context.Context) (r Room, err error) {
+	err = s.db.QueryRowContext(ctx, `SELECT page_count * page_size, freelist_count * page_size
+		FROM pragma_page_count, pragma_page_size, pragma_freelist_count`).Scan(&r.Bytes, &r.Free)
+	if err != nil || s.engine.Raw == nil {
+		return r, s.explain(err)
+	}
+	last, err := s.LastRawEvent(ctx)
+	if err != nil || last == 0 {
+		return r, err
+	}
+	const samples, size = 16, 2000
+	var rows, raw, packed int64
+	for i := range int64(samples) {
+		from := last * i / samples
+		var text []byte
+		err := s.each(ctx, `SELECT payload, length(payload) + 2 * (length(source) + coalesce(length(source_inode), 0)) + 260 FROM raw_events
+			WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3`, []any{from, last * (i + 1) / samples, size},
+			func(scan func(...any) error) error {
+				var payload sql.RawBytes
+				var bytes int64
+				if err := scan(&payload, &bytes); err != nil {
+					return err
+				}
+				rows++
+				raw += bytes
+				text = append(append(text, payload...), '\n')
+				return nil
+			})
+		if err != nil {
+			return r, err
+		}
+		packed += int64(len(s.seal.seal(text).blob))
+	}
+	if rows > 0 {
+		r.Raw = min(r.Bytes-r.Free, last*raw/rows)
+		r.Packed = last * packed / rows
+	}
+	return r, nil
+}
+
+// GiveBack makes the database file as small as what is in it. Meanwhile nobody
+// can write, and room for twice what will be left is needed: dir is where
+// temporary files go.
+func (s *Store) GiveBack(ctx context.Context, dir string) error {
+	conn, err := s.db.Conn(ctx)
+	if err != nil {
+		return s.explain(err)
+	}
+	defer conn.Close()
+	for _, st := range []string{
+		`PRAGMA temp_store = file`,
+		`PRAGMA temp_store_directory = '` + strings.ReplaceAll(filepath.Clean(dir), "'", "''") + `'`,
+		`VACUUM`,
+		`PRAGMA wal_checkpoint(TRUNCATE)`,
+	} {
+		if _, err := conn.ExecContext(ctx, st); err != nil {
+			return fmt.Errorf("give back space: %w", s.explain(err))
+		}
+	}
+	return nil
+}

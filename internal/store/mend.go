@@ -1,0 +1,103 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+
+	"midden/internal/cowrie"
+)
+
+// Mend puts right what a verification found, in one transaction.
+func (s *Store) Mend(ctx context.Context, m *cowrie.Mend) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		a := newAppend(ctx, s, tx)
+		touched := map[string]bool{}
+		for _, shasum := range m.Files {
+			touched[shasum] = true
+		}
+		for i := range m.Wrong {
+			w := &m.Wrong[i]
+			touched[w.Shasum] = true
+			if err := a.exec(`DELETE FROM file_sightings WHERE id = $1`, w.ID); err != nil {
+				return err
+			}
+		}
+		if err := a.missing(m.Missing); err != nil {
+			return err
+		}
+		for i := range m.Missing {
+			touched[m.Missing[i].Shasum] = true
+		}
+		if err := a.flushSightings(); err != nil {
+			return err
+		}
+		for _, shasum := range sortedKeys(touched) {
+			if err := a.remakeFile(shasum); err != nil {
+				return err
+			}
+		}
+		a.verdicts = m.Verdicts
+		return a.flushVerdicts()
+	})
+}
+
+// missing adds sightings that are missing. Where an event does not name its
+// sensor, that of the session is taken; in a segment's it was part of the key.
+func (a *appending) missing(list []cowrie.StoredSighting) error {
+	sightings := make([]cowrie.Sighting, len(list))
+	for i := range list {
+		sightings[i] = list[i].Sighting
+	}
+	sensors, err := a.sensorsOf(sightings)
+	if err != nil {
+		return err
+	}
+	for i := range sightings {
+		s, p := &sightings[i], list[i].Place
+		row := sightingRow{Sighting: s, segment: p.Segment, raw: p.Raw, key: sightingKey(s)}
+		if s.Event = p.Index; s.Sensor == "" {
+			if s.Sensor = sensors[s.Session]; p.Segment != 0 {
+				row.key = sightingKey(s)
+			}
+		}
+		a.sightings = append(a.sightings, row)
+	}
+	return nil
+}
+
+// remakeFile makes the row of a file anew out of its sightings.
+func (a *appending) remakeFile(shasum string) error {
+	var file *cowrie.File
+	rows, err := a.query(storedSighting+` WHERE shasum = $1`, shasum)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		row := &cowrie.StoredSighting{}
+		if err := scanStored(rows.Scan, row); err != nil {
+			return err
+		}
+		if one := cowrie.NewFile(&row.Sighting); file == nil {
+			file = one
+		} else {
+			file.Add(one)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	delete(a.files, shasum)
+	if file == nil {
+		return a.exec(`DELETE FROM files WHERE shasum = $1`, shasum)
+	}
+	var exists bool
+	if err := a.row(`SELECT EXISTS (SELECT 1 FROM files WHERE shasum = $1)`, []any{shasum}, &exists); err != nil {
+		return err
+	}
+	a.files[shasum] = file // so that its verdicts are shown
+	if !exists {
+		return a.insertFile(file)
+	}
+	return a.updateFile(file)
+}

@@ -1,0 +1,242 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"strconv"
+
+	"midden/internal/cowrie"
+)
+
+// Snapshot is the database as it is at one moment, for looking at all of it
+// while others write. It is not to be used by several goroutines.
+type Snapshot struct {
+	s  *Store
+	tx *sql.Tx
+}
+
+// Snapshot returns the database as it is now. It is to be closed.
+func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
+	tx, err := s.engine.Scan.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	return &Snapshot{s, tx}, s.explain(err)
+}
+
+// Close lets go of the snapshot.
+func (sn *Snapshot) Close() { sn.tx.Rollback() }
+
+func (sn *Snapshot) each(ctx context.Context, query string, args []any, f func(scan func(...any) error) error) error {
+	return sn.s.eachOf(ctx, sn.tx, query, args, f)
+}
+
+const storedSighting = `SELECT id, shasum, session_id, sensor, src_ip, kind, seen_at, filename, destfile, download_url, outfile,
+	duplicate, coalesce(segment_id, 0), coalesce(event_index, 0), coalesce(raw_event_id, 0), sighting_key FROM file_sightings`
+
+func scanStored(scan func(...any) error, row *cowrie.StoredSighting) error {
+	*row = cowrie.StoredSighting{}
+	var kept *string
+	var key sql.RawBytes
+	if err := scan(&row.ID, &row.Shasum, &row.Session, scanText{&row.Sensor}, scanText{&row.SrcIP}, &row.Kind, scanTime{&row.SeenAt},
+		scanText{&row.Filename}, scanText{&row.Destfile}, scanText{&row.URL}, &kept, &row.Duplicate, &row.Place.Segment,
+		&row.Place.Index, &row.Place.Raw, &key); err != nil {
+		return err
+	}
+	row.Outfile = outfile(kept, row.Shasum)
+	want := sightingKey(&row.Sighting)
+	if row.Sound = string(key) == string(want[:]); !row.Sound {
+		// The sensor may be known from the session alone.
+		plain := row.Sighting
+		plain.Sensor = ""
+		want = sightingKey(&plain)
+		row.Sound = string(key) == string(want[:])
+	}
+	return nil
+}
+
+// Sightings calls f for every sighting, in no order. It is valid until the next.
+func (sn *Snapshot) Sightings(ctx context.Context, f func(*cowrie.StoredSighting) error) error {
+	row := &cowrie.StoredSighting{}
+	return sn.each(ctx, storedSighting, nil, func(scan func(...any) error) error {
+		if err := scanStored(scan, row); err != nil {
+			return err
+		}
+		return f(row)
+	})
+}
+
+// HasSighting reports whether a sighting is stored, wherever its event stands.
+// raw says that it comes from a raw event, of which the log may have had
+// another text.
+func (sn *Snapshot) HasSighting(ctx context.Context, s *cowrie.Sighting, raw bool) (bool, error) {
+	found := false
+	key := sightingKey(s)
+	err := sn.each(ctx, `SELECT sighting_key, sensor, shasum = $2 AND kind = $3 AND seen_at = $4 AND segment_id IS NOT NULL
+		FROM file_sightings WHERE session_id = $1`, []any{s.Session, s.Shasum, string(s.Kind), s.SeenAt.String()},
+		func(scan func(...any) error) error {
+			var have []byte
+			var sensor string
+			var alike sql.NullBool
+			if err := scan(&have, scanText{&sensor}, &alike); err != nil {
+				return err
+			}
+			same := string(have) == string(key[:])
+			if !same && s.Sensor == "" && sensor != "" {
+				// The loader was told the sensor.
+				told := *s
+				told.Sensor = sensor
+				k := sightingKey(&told)
+				same = string(have) == string(k[:])
+			}
+			found = found || same || raw && alike.Bool
+			return nil
+		})
+	return found, err
+}
+
+// HasVerdict reports whether a verdict is stored.
+func (sn *Snapshot) HasVerdict(ctx context.Context, v *cowrie.Verdict) (found bool, err error) {
+	err = sn.tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM file_verdicts WHERE shasum = $1 AND source = $2 AND observed_at = $3)`,
+		v.Shasum, v.Source, v.ObservedAt.String()).Scan(&found)
+	return found, sn.s.explain(err)
+}
+
+// Job returns how far a job is.
+func (sn *Snapshot) Job(ctx context.Context, name string) (*cowrie.Job, error) {
+	return sn.s.jobOf(ctx, sn.tx, name)
+}
+
+// LastRawEvent returns the highest id of a raw event; 0 if there is none.
+func (sn *Snapshot) LastRawEvent(ctx context.Context) (id int64, err error) {
+	if sn.s.engine.Raw == nil {
+		return 0, nil
+	}
+	err = sn.tx.QueryRowContext(ctx, `SELECT coalesce(max(id), 0) FROM raw_events`).Scan(&id)
+	return id, sn.s.explain(err)
+}
+
+// RawEvents calls f for each raw event with after < id <= through, in order of
+// id: all of them, whatever an index says of them.
+func (sn *Snapshot) RawEvents(ctx context.Context, after, through int64, f func(*cowrie.RawEvent) error) error {
+	if sn.s.engine.Raw == nil {
+		return nil
+	}
+	e := &cowrie.RawEvent{}
+	return sn.each(ctx, `SELECT id, payload FROM raw_events NOT INDEXED WHERE id > ?1 AND id <= ?2 ORDER BY id`, []any{after, through},
+		func(scan func(...any) error) error {
+			if err := scan(&e.ID, (*sql.RawBytes)(&e.Payload)); err != nil {
+				return err
+			}
+			return f(e)
+		})
+}
+
+// Segments calls f for one segment, or if id is 0 for each, in order of id.
+func (sn *Snapshot) Segments(ctx context.Context, id int64, f func(*cowrie.Segment) error) error {
+	where := ""
+	if id != 0 {
+		where = " WHERE id = " + strconv.FormatInt(id, 10)
+	}
+	return sn.each(ctx, `SELECT id, source_id, event_count, first_event_at, last_event_at, text_size, checksum, events
+		FROM event_segments`+where+` ORDER BY id`, nil, func(scan func(...any) error) error {
+		var seg cowrie.Segment
+		var packed sealed
+		if err := scan(&seg.ID, &seg.Source, &seg.Events, scanTime{&seg.First}, scanTime{&seg.Last}, &packed.size,
+			&packed.checksum, (*sql.RawBytes)(&packed.blob)); err != nil {
+			return err
+		}
+		seg.Text, seg.Damage = sn.s.seal.open(seg.ID, &packed)
+		defer done(seg.Text)
+		return f(&seg)
+	})
+}
+
+// Sources calls f for what is noted of each source.
+func (sn *Snapshot) Sources(ctx context.Context, f func(*cowrie.SourceCount) error) error {
+	return sn.each(ctx, `SELECT id, lines, events, duplicates, dead_letters, blank FROM sources ORDER BY id`, nil,
+		func(scan func(...any) error) error {
+			c := &cowrie.SourceCount{}
+			if err := scan(&c.ID, &c.Lines, &c.Events, &c.Duplicates, &c.DeadLetters, &c.Blank); err != nil {
+				return err
+			}
+			return f(c)
+		})
+}
+
+// Files calls f for each file, in order of hash: as it is stored, and as its
+// sightings say that it should be. Either is nil where there is none.
+func (sn *Snapshot) Files(ctx context.Context, f func(stored, derived *cowrie.File) error) error {
+	rows, err := sn.tx.QueryContext(ctx, `SELECT `+derivedColumns+` FROM files ORDER BY shasum`)
+	if err != nil {
+		return sn.s.explain(err)
+	}
+	defer rows.Close()
+	next := func() (*cowrie.File, error) {
+		if !rows.Next() {
+			return nil, sn.s.explain(rows.Err())
+		}
+		return scanDerived(rows.Scan)
+	}
+	stored, err := next()
+	if err != nil {
+		return err
+	}
+	// Those before a hash have no sightings.
+	upTo := func(shasum string) error {
+		for stored != nil && stored.Shasum < shasum {
+			if err := f(stored, nil); err != nil {
+				return err
+			}
+			if stored, err = next(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	end := func(derived *cowrie.File) error {
+		if derived == nil {
+			return nil
+		}
+		if err := upTo(derived.Shasum); err != nil {
+			return err
+		}
+		if stored == nil || stored.Shasum != derived.Shasum {
+			return f(nil, derived)
+		}
+		if err := f(stored, derived); err != nil {
+			return err
+		}
+		stored, err = next()
+		return err
+	}
+	var file *cowrie.File
+	row := &cowrie.StoredSighting{}
+	err = sn.each(ctx, storedSighting+` ORDER BY shasum`, nil, func(scan func(...any) error) error {
+		if err := scanStored(scan, row); err != nil {
+			return err
+		}
+		one := cowrie.NewFile(&row.Sighting)
+		if file != nil && file.Shasum == one.Shasum {
+			file.Add(one)
+			return nil
+		}
+		err := end(file)
+		file = one
+		return err
+	})
+	if err == nil {
+		err = end(file)
+	}
+	if err == nil {
+		err = upTo("g") // behind every hash
+	}
+	return err
+}
+
+// derivedColumns are the columns of files that follow from sightings.
+const derivedColumns = `shasum, session_id, filename, filename_at, download_url, download_url_at, first_seen, last_seen, sighting_count`
+
+func scanDerived(scan func(...any) error) (*cowrie.File, error) {
+	f := &cowrie.File{}
+	err := scan(&f.Shasum, scanText{&f.Session}, scanText{&f.Name}, scanTime{&f.NameAt},
+		scanText{&f.URL}, scanTime{&f.URLAt}, scanTime{&f.First}, scanTime{&f.Last}, &f.Sightings)
+	return f, err
+}
