@@ -52,7 +52,7 @@ func (a *app) cacheImport(ctx context.Context, dirs []string) error {
 		return err
 	}
 	defer caches.Close()
-	db, err := a.open(ctx, true)
+	db, err := a.openToWrite(ctx, true)
 	if err != nil {
 		return err
 	}

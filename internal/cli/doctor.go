@@ -41,10 +41,17 @@ func (a *app) doctor(ctx context.Context, deep bool) error {
 		}
 		return out.Row(c.Name, string(c.State), c.Detail)
 	}
-	if err := each(a.checkMode()); err != nil {
+	on, set, from := a.config.UseNewEnrichment(os.Getenv)
+	staging, err := db.Staging(ctx, on, set)
+	if err != nil {
 		return err
 	}
-	if err := db.Doctor(ctx, deep, each); err != nil {
+	for _, c := range []store.Check{a.checkMode(), enrichmentCheck(staging, from)} {
+		if err := each(c); err != nil {
+			return err
+		}
+	}
+	if err := db.Doctor(ctx, deep, staging, each); err != nil {
 		return err
 	}
 	if err := out.Close(); err != nil {
@@ -66,6 +73,23 @@ func (a *app) checkMode() store.Check {
 	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
 		c.State = store.CheckNotice
 		c.Detail = fmt.Sprintf("others than its owner, too (mode %04o); it holds passwords that attackers tried", info.Mode().Perm())
+	}
+	return c
+}
+
+// enrichmentCheck tells where the switch of enrichment stands, and why.
+func enrichmentCheck(st store.Staging, from string) store.Check {
+	c := store.Check{Name: "new enrichment", State: store.CheckOK, Detail: "on"}
+	if !st.On {
+		c.State, c.Detail = store.CheckNotice, "off"
+	}
+	switch {
+	case from != "":
+		c.Detail += ", says " + from
+	case st.TakenOver == "":
+		c.Detail += ", as in every database that midden made"
+	default:
+		c.Detail += ", as in every database that was taken over: USE_NEW_ENRICHMENT=true or use_new_enrichment in midden.toml switches it on"
 	}
 	return c
 }

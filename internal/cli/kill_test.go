@@ -58,7 +58,7 @@ func dump(t testing.TB, path string) string {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	err = s.Doctor(t.Context(), true, func(c store.Check) error {
+	err = s.Doctor(t.Context(), true, store.Staging{On: true}, func(c store.Check) error {
 		if c.State == store.CheckFailure {
 			t.Errorf("doctor: %s: %s", c.Name, c.Detail)
 		}

@@ -102,7 +102,7 @@ func (a *app) verify(ctx context.Context, repair bool) error {
 
 // verifyOnce verifies the database as it is now, and prints the gaps; those that
 // cannot be put right only the first time.
-func (a *app) verifyOnce(ctx context.Context, db *store.Store, o backfill.VerifyOptions, out render.Writer, again bool) (*backfill.Verification, error) {
+func (a *app) verifyOnce(ctx context.Context, db *store.Store, o backfill.VerifyOptions, out *render.Writer, again bool) (*backfill.Verification, error) {
 	snapshot, err := db.Snapshot(ctx)
 	if err != nil {
 		return nil, err

@@ -91,7 +91,7 @@ func accounted(t *testing.T, sum ingest.Summary) {
 
 func (db *database) healthy(t *testing.T) {
 	t.Helper()
-	err := db.Doctor(t.Context(), true, func(c store.Check) error {
+	err := db.Doctor(t.Context(), true, store.Staging{On: true}, func(c store.Check) error {
 		if c.State == store.CheckFailure {
 			t.Errorf("doctor: %s: %s", c.Name, c.Detail)
 		}

@@ -24,9 +24,10 @@ const (
 )
 
 // Doctor looks whether the tables agree with each other and with themselves,
-// and calls f with each result. deep decompresses every segment, too. A check
-// that damage keeps from being made is a failure like others.
-func (s *Store) Doctor(ctx context.Context, deep bool, f func(Check) error) error {
+// and calls f with each result. deep decompresses every segment, too. st is how
+// enrichment is staged. A check that damage keeps from being made is a failure
+// like others.
+func (s *Store) Doctor(ctx context.Context, deep bool, st Staging, f func(Check) error) error {
 	type check struct {
 		name string
 		run  func(context.Context) (CheckState, string, error)
@@ -38,7 +39,10 @@ func (s *Store) Doctor(ctx context.Context, deep bool, f func(Check) error) erro
 		{"sessions agree with events", s.checkSessions},
 		{"dead letters", s.checkDeadLetters},
 		{"unreadable inputs", s.checkProblems},
-		{"verdicts", s.checkVerdicts},
+		{"verdicts", func(ctx context.Context) (CheckState, string, error) { return s.checkVerdicts(ctx, st) }},
+	}
+	if s.engine.Raw != nil {
+		checks = append(checks, check{"raw events", s.checkRaw})
 	}
 	if deep {
 		checks = append(checks, check{"event segments", s.checkSegments})
@@ -103,7 +107,7 @@ func (s *Store) checkSessions(ctx context.Context) (CheckState, string, error) {
 	return s.none(ctx, "sessions count as many events as are stored",
 		"the counts of sessions and events differ by %d",
 		`SELECT abs((SELECT coalesce(sum(event_count), 0) FROM event_segments)
-			- (SELECT coalesce(sum(event_count), 0) FROM session_summaries WHERE segments IS NOT NULL)
+			- (SELECT coalesce(sum(segment_events), 0) FROM session_summaries)
 			- (SELECT count(*) FROM sessionless_events))`)
 }
 
@@ -127,11 +131,33 @@ func (s *Store) checkProblems(ctx context.Context) (CheckState, string, error) {
 	return CheckOK, "none", err
 }
 
-func (s *Store) checkVerdicts(ctx context.Context) (CheckState, string, error) {
+func (s *Store) checkVerdicts(ctx context.Context, st Staging) (CheckState, string, error) {
+	switch {
+	case !st.On:
+		return CheckNotice, "enrichment is in the shadow: files do not show what verdicts say", nil
+	case st.Behind:
+		return CheckNotice, "enrichment came out of the shadow: the next command that writes shows in files what verdicts say", nil
+	}
 	return s.none(ctx, "every file says what was last said of it",
 		"%d files do not say what was last said of them",
 		`SELECT count(*) FROM files f WHERE enrichment_status <> 'ignored' AND EXISTS
 			(SELECT 1 FROM file_verdicts v WHERE v.shasum = f.shasum AND v.observed_at > coalesce(f.vt_checked_at, ''))`)
+}
+
+// checkRaw looks how far the backfill is.
+func (s *Store) checkRaw(ctx context.Context) (CheckState, string, error) {
+	last, err := s.LastRawEvent(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	j, err := s.Job(ctx, "backfill")
+	if err != nil {
+		return "", "", err
+	}
+	if n := last - j.Position; n > 0 {
+		return CheckNotice, fmt.Sprintf("about %d are not backfilled yet: \"midden backfill run\" derives their files", n), nil
+	}
+	return CheckOK, "all are backfilled", nil
 }
 
 func (s *Store) checkSegments(ctx context.Context) (CheckState, string, error) {
