@@ -45,7 +45,7 @@ func ParsePace(s string) (p Pace, err error) {
 // How long a transaction is to keep others from writing, and the pauses
 // between two.
 const (
-	turnAlone  = 50 * time.Millisecond
+	turnAlone  = 200 * time.Millisecond
 	turnBeside = 10 * time.Millisecond // while somebody else writes
 	gapAlone   = 2 * time.Millisecond  // long enough for one who waits to get in
 	gapBeside  = 30 * time.Millisecond

@@ -28,11 +28,14 @@ type part struct {
 
 // How much is read ahead.
 const (
-	readers    = 2
-	width      = 4096    // ids in a stretch that one reader takes
-	partItems  = 1024    // items in a part at the most
-	partBytes  = 2 << 20 // bytes of text in a part at the most, about
-	partsAhead = 2       // parts of a stretch, and stretches, that wait
+	readers   = 2
+	width     = 1 << 15   // ids in a stretch that one reader takes
+	ahead     = 2         // stretches that wait
+	partItems = 512       // items in a part at the most
+	partBytes = 512 << 10 // bytes of text in a part at the most, about
+	// So many parts of a stretch wait, that a reader is done with a usual one
+	// while an earlier stretch is still being written.
+	partsAhead = 8
 )
 
 // stretch is a range of ids, read by one reader.
@@ -48,7 +51,7 @@ type stretch struct {
 func read(ctx context.Context, db Store, after, through int64) (parts <-chan part, wait func()) {
 	var running sync.WaitGroup
 	work := make(chan *stretch)
-	order := make(chan *stretch, partsAhead)
+	order := make(chan *stretch, ahead)
 	out := make(chan part)
 	running.Go(func() {
 		defer close(order)

@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 }
 
 func program() {
+	killAt(os.Getenv("MIDDEN_TEST_KILL_AT"))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	os.Exit(Main(ctx, os.Args[1:], os.Stdout, os.Stderr))

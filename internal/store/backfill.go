@@ -29,7 +29,7 @@ func jobPosition(a *appending, job string) (position int64, pause bool, err erro
 func (s *Store) Backfill(ctx context.Context, b *cowrie.FilesOfRaw, j *cowrie.Job) (turn cowrie.Turn, err error) {
 	done := *j
 	var a *appending
-	turn, err = s.turn(ctx, func(tx *sql.Tx) error {
+	turn, err = s.turn(ctx, j.Name, func(tx *sql.Tx) error {
 		a = newAppend(ctx, s, tx)
 		position, pause, err := jobPosition(a, j.Name)
 		if err != nil {

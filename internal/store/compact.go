@@ -20,7 +20,7 @@ const movedSource = "raw events"
 // more. Their sessions are made anew out of all of their events.
 func (s *Store) Move(ctx context.Context, m *cowrie.Moved, j *cowrie.Job) (cowrie.Turn, error) {
 	done := j.Clone()
-	turn, err := s.turn(ctx, func(tx *sql.Tx) error {
+	turn, err := s.turn(ctx, j.Name, func(tx *sql.Tx) error {
 		a := newAppend(ctx, s, tx)
 		position, pause, err := jobPosition(a, j.Name)
 		if err != nil {
@@ -189,7 +189,7 @@ func (a *appending) movedSessions(g *cowrie.Gathered, seg *sealed, segment int64
 // reports false if there are others.
 func (s *Store) DropMoved(ctx context.Context, j *cowrie.Job) (dropped bool, err error) {
 	done := j.Clone()
-	_, err = s.turn(ctx, func(tx *sql.Tx) error {
+	_, err = s.turn(ctx, "delete", func(tx *sql.Tx) error {
 		var last, left int64
 		if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(id), 0) FROM raw_events`).Scan(&last); err != nil {
 			return err
@@ -358,6 +358,7 @@ func (s *Store) GiveBack(ctx context.Context, dir string) error {
 		`VACUUM`,
 		`PRAGMA wal_checkpoint(TRUNCATE)`,
 	} {
+		Reached("give back: " + st)
 		if _, err := conn.ExecContext(ctx, st); err != nil {
 			return fmt.Errorf("give back space: %w", s.explain(err))
 		}

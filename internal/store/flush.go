@@ -4,9 +4,8 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"database/sql"
-	"fmt"
-	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"midden/internal/cowrie"
@@ -30,17 +29,18 @@ func (a *appending) flush() error {
 
 // sightingKey is what makes a sighting that sighting.
 func sightingKey(s *cowrie.Sighting) [16]byte {
-	h := sha256.New()
 	duplicate := ""
 	if s.Duplicate != nil {
-		duplicate = fmt.Sprint(*s.Duplicate)
+		duplicate = strconv.FormatBool(*s.Duplicate)
 	}
+	b := make([]byte, 0, 512)
 	for _, part := range []string{s.Shasum, string(s.Kind), s.SeenAt.String(), s.Sensor, s.SrcIP,
 		s.Filename, s.Destfile, s.URL, s.Outfile, duplicate} {
-		fmt.Fprintf(h, "%d:", len(part))
-		io.WriteString(h, part)
+		b = append(strconv.AppendInt(b, int64(len(part)), 10), ':')
+		b = append(b, part...)
 	}
-	return [16]byte(h.Sum(nil)[:16])
+	sum := sha256.Sum256(b)
+	return [16]byte(sum[:16])
 }
 
 type sightingID struct {

@@ -83,7 +83,7 @@ func (s *Store) PauseJob(ctx context.Context, name string, pause bool) error {
 
 // turn runs f in a transaction of a job: on a connection that is the job's
 // own, so that SQLite's counter of changes tells those of others.
-func (s *Store) turn(ctx context.Context, f func(*sql.Tx) error) (t cowrie.Turn, err error) {
+func (s *Store) turn(ctx context.Context, what string, f func(*sql.Tx) error) (t cowrie.Turn, err error) {
 	if s.jobConn == nil {
 		if s.jobConn, err = s.db.Conn(ctx); err != nil {
 			return t, s.explain(err)
@@ -104,7 +104,20 @@ func (s *Store) turn(ctx context.Context, f func(*sql.Tx) error) (t cowrie.Turn,
 	if err := f(tx); err != nil {
 		return t, s.explain(err)
 	}
+	Reached(what + ": before commit")
 	err = tx.Commit()
 	t.Held = time.Since(start)
+	Reached(what + ": after commit")
 	return t, s.explain(err)
+}
+
+// Point, if not nil, is called at named points of what changes a database.
+// Tests set it, to kill the program there.
+var Point func(name string)
+
+// Reached tells Point that a point was reached.
+func Reached(name string) {
+	if Point != nil {
+		Point(name)
+	}
 }

@@ -50,9 +50,11 @@ func (p *Plan) Run(ctx context.Context, db *sql.DB, each func(int)) error {
 			return err
 		}
 		each(i)
+		store.Reached("migrate: before " + s.Name)
 		if err := s.run(ctx, db); err != nil {
 			return fmt.Errorf("%s: %w", s.Name, err)
 		}
+		store.Reached("migrate: after " + s.Name)
 	}
 	return nil
 }
@@ -68,6 +70,7 @@ func inTx(f func(context.Context, *sql.Tx) error) func(context.Context, *sql.DB)
 		if err := f(ctx, tx); err != nil {
 			return err
 		}
+		store.Reached("migrate: before commit")
 		return tx.Commit()
 	}
 }

@@ -49,10 +49,12 @@ func Open(ctx context.Context, path string, o Options) (*store.Store, error) {
 			return nil, fmt.Errorf("create database %s: %w", path, explain(err))
 		}
 	}
-	if err := usable(ctx, path); err != nil {
+	pageSize, err := usable(ctx, path)
+	if err != nil {
 		return nil, explain(err)
 	}
 	q := maps.Clone(settings)
+	q["_pragma"] = append(slices.Clone(q["_pragma"]), fmt.Sprintf("wal_autocheckpoint(%d)", checkpointBytes/pageSize))
 	if !o.Create {
 		// Reading through a map of the file is nearly twice as fast; a loader
 		// gains nothing by it.
@@ -96,22 +98,30 @@ func rawEvents(ctx context.Context, db *sql.DB) (*store.Raw, error) {
 	return raw, nil
 }
 
+// checkpointBytes is how long the journal may become before it is written back.
+// Pages that change often are written back once; shorter, and a load over a
+// database of small pages would do little else.
+const checkpointBytes = 32 << 20
+
 // usable looks at the version of a database without changing anything in it:
-// even a setting could.
-func usable(ctx context.Context, path string) error {
+// even a setting could. It returns the size of its pages, in bytes.
+func usable(ctx context.Context, path string) (pageSize int, err error) {
 	db, err := connect(path, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)"}})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer db.Close()
 	version, err := migrate.Version(ctx, db)
 	switch {
 	case errors.Is(err, migrate.ErrForeign) || isCode(err, sqlite3.SQLITE_NOTADB):
-		return &store.SchemaError{Database: path, Version: -1, Latest: migrate.Latest}
-	case err == nil && version != migrate.Latest:
-		return &store.SchemaError{Database: path, Version: version, Latest: migrate.Latest}
+		return 0, &store.SchemaError{Database: path, Version: -1, Latest: migrate.Latest}
+	case err != nil:
+		return 0, err
+	case version != migrate.Latest:
+		return 0, &store.SchemaError{Database: path, Version: version, Latest: migrate.Latest}
 	}
-	return err
+	err = db.QueryRowContext(ctx, `PRAGMA page_size`).Scan(&pageSize)
+	return pageSize, err
 }
 
 // create makes a database under another name and gives it its own when it is
@@ -160,7 +170,6 @@ var settings = url.Values{"_txlock": {"immediate"}, "_journal_mode": {"WAL"}, "_
 	"busy_timeout(10000)",
 	"synchronous(normal)",
 	"cache_size(-32768)",
-	"wal_autocheckpoint(2000)",
 	"journal_size_limit(67108864)",
 	"temp_store(memory)",
 	"foreign_keys(off)",

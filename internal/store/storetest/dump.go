@@ -27,7 +27,11 @@ func Dump(t testing.TB, s *store.Store, db *sql.DB) string {
 	q := store.EventFilter{Since: cowrie.NoTime, Until: cowrie.NoTime}
 	err := s.Events(t.Context(), q, func(e *store.Event) error {
 		text := string(cowrie.Compact(nil, e.Text))
-		texts[fmt.Sprint(e.Segment, "/", e.Index)] = text
+		place := fmt.Sprint(e.Segment, "/", e.Index)
+		if e.Raw != 0 {
+			place = fmt.Sprint("raw ", e.Raw)
+		}
+		texts[place] = text
 		out = append(out, "event "+text)
 		return nil
 	})
@@ -43,13 +47,15 @@ func Dump(t testing.TB, s *store.Store, db *sql.DB) string {
 			sighting_count, vt_malicious, vt_total, vt_last_analysis, vt_checked_at, enrichment_status FROM files`,
 		`SELECT 'sighting', shasum, session_id, sensor, src_ip, kind, seen_at, filename, destfile, download_url, outfile,
 			duplicate, hex(sighting_key) FROM file_sightings`,
-		`SELECT 'verdict', shasum, source, observed_at, analysed_at, malicious, total FROM file_verdicts`,
+		`SELECT 'verdict', shasum, source, observed_at, analysed_at, first_submission_at, malicious, suspicious, undetected,
+			harmless, total, classification, description FROM file_verdicts`,
 		`SELECT 'dead letter', digest, length, reason, payload, resolved FROM dead_letter_events`,
 		`SELECT 'sessionless', hex(digest) FROM sessionless_events`,
 	} {
 		out = append(out, rows(t, db, query)...)
 	}
-	for _, ref := range rows(t, db, `SELECT segment_id || '/' || event_index, shasum, session_id FROM file_sightings`) {
+	for _, ref := range rows(t, db, `SELECT coalesce(segment_id || '/' || event_index, 'raw ' || raw_event_id),
+		shasum, session_id FROM file_sightings`) {
 		part := strings.Split(ref, " | ")
 		text := texts[part[0]]
 		if !strings.Contains(strings.ToLower(text), part[1]) || !strings.Contains(text, part[2]) {
