@@ -45,23 +45,36 @@ func ParsePace(s string) (p Pace, err error) {
 // How long a transaction is to keep others from writing, and the pauses
 // between two.
 const (
-	turnAlone  = 200 * time.Millisecond
+	turnAlone  = 500 * time.Millisecond
 	turnBeside = 10 * time.Millisecond // while somebody else writes
-	gapAlone   = 2 * time.Millisecond  // long enough for one who waits to get in
 	gapBeside  = 30 * time.Millisecond
 	besideFor  = 10 * time.Second // since somebody else was last seen to write
+	// Who waits for SQLite's lock looks for it again every 100 ms at the latest:
+	// now and then a pause is so long that all who wait get in, and are seen.
+	gapForAll   = 110 * time.Millisecond
+	breathAfter = 2 * time.Second
 )
 
 // keepPace waits after a transaction that held the database for so long, and
 // sizes the next one.
 func (r *run) keepPace(ctx context.Context, held time.Duration, rows int) error {
 	beside := !r.Pace.Full && !r.others.IsZero() && r.now().Sub(r.others) < besideFor
-	goal, pause, reason := turnAlone, max(gapAlone, held/8), "nobody else writes"
+	goal, pause, reason := turnAlone, time.Duration(0), "nobody else writes"
 	switch {
 	case r.Pace.Full:
-		pause, reason = 0, "at full speed, as asked for"
+		reason = "at full speed, as asked for"
 	case beside:
 		goal, pause, reason = turnBeside, max(gapBeside, 3*held), "leaves room: another process is writing"
+	}
+	if since := r.now().Sub(r.breath); since > breathAfter {
+		start := r.now()
+		if err := r.db.WriteBack(ctx); err != nil {
+			return err
+		}
+		r.breath = r.now()
+		if took := r.breath.Sub(start); !r.Pace.Full {
+			pause = max(pause, gapForAll-took)
+		}
 	}
 	if r.Pace.Rows > 0 {
 		if p := time.Duration(float64(rows)/r.Pace.Rows*float64(time.Second)) - held; p > pause {

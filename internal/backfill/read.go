@@ -30,7 +30,7 @@ type part struct {
 const (
 	readers   = 2
 	width     = 1 << 15   // ids in a stretch that one reader takes
-	ahead     = 2         // stretches that wait
+	ahead     = 8         // stretches that wait
 	partItems = 512       // items in a part at the most
 	partBytes = 512 << 10 // bytes of text in a part at the most, about
 	// So many parts of a stretch wait, that a reader is done with a usual one

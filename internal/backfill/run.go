@@ -31,6 +31,8 @@ type Store interface {
 	FileEvents(ctx context.Context, after, through int64, f func(*cowrie.RawEvent) error) error
 	// Backfill stores what a stretch says, and the job, in one transaction.
 	Backfill(context.Context, *cowrie.FilesOfRaw, *cowrie.Job) (cowrie.Turn, error)
+	// WriteBack does what the database has put off, while others can write.
+	WriteBack(context.Context) error
 	// Job returns how far a job is, SaveJob notes it.
 	Job(ctx context.Context, name string) (*cowrie.Job, error)
 	SaveJob(context.Context, *cowrie.Job) error
@@ -101,6 +103,7 @@ type run struct {
 	size    int    // how many rows a batch may have
 	written time.Time
 	others  time.Time // when somebody else was last seen to write
+	breath  time.Time // when others were last given time to get in
 }
 
 // counts are of events that were read; they count when the batch is stored.
@@ -134,7 +137,7 @@ func (c *counts) add(j *cowrie.Job, sum *Summary) {
 const (
 	firstBatch = 512
 	minBatch   = 16
-	maxBatch   = 16384
+	maxBatch   = 32768
 	maxAge     = 500 * time.Millisecond // of a batch that does not fill
 )
 
@@ -190,7 +193,7 @@ func (r *run) begin(ctx context.Context) (err error) {
 	if r.Batch > 0 {
 		r.size = min(r.size, r.Batch)
 	}
-	r.written = r.now()
+	r.written, r.breath = r.now(), r.now()
 	r.rate.start(r.now(), j.RowsSeen, j.BytesSeen)
 	if r.DryRun {
 		return nil
@@ -261,7 +264,7 @@ func (r *run) item(ctx context.Context, it *item) error {
 	r.pending.bytes += int64(it.size)
 	switch {
 	case it.sighting != nil:
-		r.batch.Sightings = append(r.batch.Sightings, *it.sighting)
+		r.batch.Sightings = append(r.batch.Sightings, it.sighting)
 		r.batch.RawIDs = append(r.batch.RawIDs, it.id)
 	case it.verdict != nil:
 		r.batch.Verdicts = append(r.batch.Verdicts, *it.verdict)

@@ -56,7 +56,7 @@ file is counted, with the reason; one that cannot be read becomes a dead letter.
 	}
 	f := cmd.Flags()
 	f.BoolVar(&o.DryRun, "dry-run", false, "read everything and say what is in it, and write nothing")
-	f.StringVar(&batch, "batch", "auto", "events of files in a transaction at the most, or auto: as many as take 50 ms, or 10 ms beside others")
+	f.StringVar(&batch, "batch", "auto", "events of files in a transaction at the most, or auto: as many as take half a second, or 10 ms beside others")
 	f.StringVar(&pace, "pace", "auto", "auto, full, events a second such as 2000/s, or a share of the time such as 25%")
 	f.StringVar(&window, "window", "", "work at this time of the day only, such as 22:00-06:00 (local time), and wait for it")
 	f.StringVar(&statusDir, "status-dir", "", "write status files for monitoring into this directory")

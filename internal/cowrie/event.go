@@ -132,8 +132,11 @@ func (f *fields) typed() []byte {
 	if f.input.kind != null {
 		return f.input.bytes()
 	}
-	if text, ok := bytes.CutPrefix(f.message.bytes(), []byte("CMD: ")); ok {
-		return text
+	message := f.message.bytes()
+	for _, prefix := range []string{"CMD: ", "Command not found: "} {
+		if text, ok := bytes.CutPrefix(message, []byte(prefix)); ok {
+			return text
+		}
 	}
 	return f.inputSafe.bytes()
 }

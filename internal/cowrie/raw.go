@@ -17,7 +17,7 @@ type Origin struct {
 // FilesOfRaw is what a stretch of the raw events says of files.
 type FilesOfRaw struct {
 	From, Through int64 // the raw events with From < id <= Through
-	Sightings     []Sighting
+	Sightings     []*Sighting
 	RawIDs        []int64 // of the event of each sighting
 	Verdicts      []Verdict
 	Broken        []BrokenRaw

@@ -63,6 +63,7 @@ type appending struct {
 	order         []*sourceRow
 	sessions      map[string]*sessionRow
 	files         map[string]*cowrie.File
+	kept          map[string]*cowrie.File // rows of files that are known without asking
 	sightings     []sightingRow
 	verdicts      []cowrie.Verdict
 	verdictsAdded int64

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"unicode/utf8"
 
 	"midden/internal/cowrie"
@@ -31,6 +32,7 @@ func (s *Store) Backfill(ctx context.Context, b *cowrie.FilesOfRaw, j *cowrie.Jo
 	var a *appending
 	turn, err = s.turn(ctx, j.Name, func(tx *sql.Tx) error {
 		a = newAppend(ctx, s, tx)
+		a.kept = s.job.files
 		position, pause, err := jobPosition(a, j.Name)
 		if err != nil {
 			return err
@@ -45,6 +47,10 @@ func (s *Store) Backfill(ctx context.Context, b *cowrie.FilesOfRaw, j *cowrie.Jo
 		done.Pause, done.Position = pause, b.Through
 		done.Inserted += added
 		done.Known += int64(len(b.Sightings)+len(b.Verdicts)) - added
+		if s.job.files == nil || len(s.job.files) > maxJobFiles {
+			s.job.files = map[string]*cowrie.File{}
+		}
+		maps.Copy(s.job.files, a.files) // forgotten if the turn fails
 		return saveJob(ctx, tx, &done)
 	})
 	if err != nil {
@@ -62,7 +68,7 @@ func (a *appending) filesOfRaw(b *cowrie.FilesOfRaw) error {
 		return err
 	}
 	for i := range b.Sightings {
-		s := &b.Sightings[i]
+		s := b.Sightings[i]
 		// The key says what the event says; the column may know more.
 		row := sightingRow{Sighting: s, raw: b.RawIDs[i], key: sightingKey(s)}
 		if s.Sensor == "" {
@@ -86,7 +92,7 @@ func (a *appending) filesOfRaw(b *cowrie.FilesOfRaw) error {
 
 // sensorsOf returns the sensors of the sessions of those sightings that name
 // none: cowrieprocessor noted them with the session.
-func (a *appending) sensorsOf(sightings []cowrie.Sighting) (map[string]string, error) {
+func (a *appending) sensorsOf(sightings []*cowrie.Sighting) (map[string]string, error) {
 	sensors := map[string]string{}
 	var ids []any
 	for i := range sightings {

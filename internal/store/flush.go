@@ -54,8 +54,10 @@ func (a *appending) flushSightings() error {
 	if err != nil {
 		return err
 	}
-	insert := a.insert("file_sightings", "shasum", "session_id", "sensor", "src_ip", "kind", "seen_at", "filename",
-		"destfile", "download_url", "outfile", "duplicate", "segment_id", "event_index", "raw_event_id", "sighting_key")
+	columns := []string{"shasum", "session_id", "sensor", "src_ip", "kind", "seen_at", "filename", "destfile",
+		"download_url", "outfile", "duplicate", "sighting_key"}
+	insert := a.insert("file_sightings", append(columns, "segment_id", "event_index")...)
+	insertRaw := a.insert("file_sightings", append(columns, "raw_event_id")...)
 	for i := range a.sightings {
 		s := &a.sightings[i]
 		if known.has(s) {
@@ -72,14 +74,21 @@ func (a *appending) flushSightings() error {
 		if s.Duplicate != nil {
 			duplicate = *s.Duplicate
 		}
-		if err := insert.row(s.Shasum, s.Session, orNull(s.Sensor), orNull(s.SrcIP), string(s.Kind), timeText(s.SeenAt),
-			orNull(s.Filename), orNull(s.Destfile), orNull(s.URL), storedOutfile(s.Sighting), duplicate,
-			orNull64(s.segment, s.segment == 0), orNull64(int64(s.Event), s.segment == 0), orNull64(s.raw, s.raw == 0),
-			s.key[:]); err != nil {
+		values := append(make([]any, 0, len(columns)+2), s.Shasum, s.Session, orNull(s.Sensor), orNull(s.SrcIP), string(s.Kind),
+			timeText(s.SeenAt), orNull(s.Filename), orNull(s.Destfile), orNull(s.URL), storedOutfile(s.Sighting), duplicate, s.key[:])
+		if s.raw != 0 {
+			err = insertRaw.row(append(values, s.raw)...)
+		} else {
+			err = insert.row(append(values, s.segment, s.Event)...)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	return insert.done()
+	if err := insert.done(); err != nil {
+		return err
+	}
+	return insertRaw.done()
 }
 
 // storedOutfile is where the sensor kept the file. It nearly always ends with
@@ -284,6 +293,7 @@ func (a *appending) flushFiles() error {
 			continue
 		}
 		have.Add(f)
+		a.files[shasum] = have
 		if err := a.updateFile(have); err != nil {
 			return err
 		}
@@ -323,7 +333,11 @@ func (a *appending) storedFiles() (map[string]*cowrie.File, error) {
 	stored := map[string]*cowrie.File{}
 	var ids []any
 	for shasum := range a.files {
-		ids = append(ids, shasum)
+		if f := a.kept[shasum]; f != nil {
+			stored[shasum] = f
+		} else {
+			ids = append(ids, shasum)
+		}
 	}
 	err := inLists(ids, func(list string, args []any) error {
 		rows, err := a.query(`SELECT `+derivedColumns+` FROM files WHERE shasum IN (`+list+`)`, args...)
@@ -373,7 +387,7 @@ type inserter struct {
 
 // rowsPerInsert keeps a statement below SQLite's limit of 32,766 parameters
 // and was the fastest of the sizes that were tried.
-const rowsPerInsert = 32
+const rowsPerInsert = 64
 
 func (a *appending) insert(table string, columns ...string) *inserter {
 	return &inserter{a: a, columns: len(columns),

@@ -84,32 +84,60 @@ func (s *Store) PauseJob(ctx context.Context, name string, pause bool) error {
 // turn runs f in a transaction of a job: on a connection that is the job's
 // own, so that SQLite's counter of changes tells those of others.
 func (s *Store) turn(ctx context.Context, what string, f func(*sql.Tx) error) (t cowrie.Turn, err error) {
-	if s.jobConn == nil {
-		if s.jobConn, err = s.db.Conn(ctx); err != nil {
+	if s.job.conn == nil {
+		if s.job.conn, err = s.db.Conn(ctx); err != nil {
 			return t, s.explain(err)
 		}
 	}
-	var now int64
-	if err := s.jobConn.QueryRowContext(ctx, `PRAGMA data_version`).Scan(&now); err != nil {
-		return t, s.explain(err)
-	}
-	t.Others = s.dataVersion != 0 && now != s.dataVersion
-	s.dataVersion = now
-	tx, err := s.begin(ctx, s.jobConn)
+	tx, err := s.begin(ctx, s.job.conn)
 	if err != nil {
 		return t, err
 	}
 	defer tx.Rollback()
 	start := time.Now()
+	var version int64
+	if err := tx.QueryRowContext(ctx, `PRAGMA data_version`).Scan(&version); err != nil {
+		return t, s.explain(err)
+	}
+	t.Others = s.job.version != 0 && version != s.job.version
+	if s.job.version = version; t.Others {
+		s.job.files = nil
+	}
 	if err := f(tx); err != nil {
+		s.job.files = nil
 		return t, s.explain(err)
 	}
 	Reached(what + ": before commit")
 	err = tx.Commit()
 	t.Held = time.Since(start)
+	if err != nil {
+		s.job.files = nil
+	}
 	Reached(what + ": after commit")
 	return t, s.explain(err)
 }
+
+// WriteBack writes the journal back into the database file, as far as nobody
+// reads in it. Others can write meanwhile. It is a job's pause for breath.
+func (s *Store) WriteBack(ctx context.Context) error {
+	if s.job.conn == nil {
+		return nil
+	}
+	_, err := s.job.conn.ExecContext(ctx, `PRAGMA wal_checkpoint(PASSIVE)`)
+	return s.explain(err)
+}
+
+// jobState is what a store keeps between the turns of a job.
+type jobState struct {
+	conn    *sql.Conn
+	version int64 // SQLite's counter of changes by others
+	// files are rows that the last turns wrote, as long as nobody else has
+	// written since: most files are seen again soon.
+	files map[string]*cowrie.File
+}
+
+// maxJobFiles is about how many rows are kept.
+const maxJobFiles = 20_000
 
 // Point, if not nil, is called at named points of what changes a database.
 // Tests set it, to kill the program there.

@@ -44,16 +44,16 @@ func (s *Store) Mend(ctx context.Context, m *cowrie.Mend) error {
 // missing adds sightings that are missing. Where an event does not name its
 // sensor, that of the session is taken; in a segment's it was part of the key.
 func (a *appending) missing(list []cowrie.StoredSighting) error {
-	sightings := make([]cowrie.Sighting, len(list))
+	sightings := make([]*cowrie.Sighting, len(list))
 	for i := range list {
-		sightings[i] = list[i].Sighting
+		sightings[i] = &list[i].Sighting
 	}
 	sensors, err := a.sensorsOf(sightings)
 	if err != nil {
 		return err
 	}
 	for i := range sightings {
-		s, p := &sightings[i], list[i].Place
+		s, p := sightings[i], list[i].Place
 		row := sightingRow{Sighting: s, segment: p.Segment, raw: p.Raw, key: sightingKey(s)}
 		if s.Event = p.Index; s.Sensor == "" {
 			if s.Sensor = sensors[s.Session]; p.Segment != 0 {

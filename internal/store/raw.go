@@ -80,12 +80,12 @@ func (s *Store) CountFileEvents(ctx context.Context, after int64) (rows, bytesEa
 		count, sample = `SELECT count(*)`+where, `SELECT id`+where
 	}
 	var n sql.NullInt64
-	if err = s.db.QueryRowContext(ctx, count, after).Scan(&n); err != nil || n.Int64 <= 0 {
+	if err = s.engine.Scan.QueryRowContext(ctx, count, after).Scan(&n); err != nil || n.Int64 <= 0 {
 		return 0, 0, s.explain(err)
 	}
 	// The mean over some hundred rows from the beginning and the end.
 	var mean sql.NullFloat64
-	err = s.db.QueryRowContext(ctx, `SELECT avg(length(payload)) FROM raw_events WHERE id IN
+	err = s.engine.Scan.QueryRowContext(ctx, `SELECT avg(length(payload)) FROM raw_events WHERE id IN
 		(SELECT * FROM (`+sample+` ORDER BY id LIMIT 200)) OR id IN
 		(SELECT * FROM (`+sample+` ORDER BY id DESC LIMIT 200))`, after).Scan(&mean)
 	return n.Int64, int64(mean.Float64), s.explain(err)

@@ -68,9 +68,7 @@ type Store struct {
 	engine Engine
 	// shadow: verdicts are stored, but not shown in the columns of files.
 	shadow bool
-	// What the turns of a job go through; see turn.
-	jobConn     *sql.Conn
-	dataVersion int64
+	job    jobState
 }
 
 // Engine is what a store is told of the database engine that it works on.
@@ -109,8 +107,8 @@ func (s *Store) Hold(what string) (release func(), err error) { return s.engine.
 // Close closes the database.
 func (s *Store) Close() error {
 	s.seal.close()
-	if s.jobConn != nil {
-		s.jobConn.Close()
+	if s.job.conn != nil {
+		s.job.conn.Close()
 	}
 	return s.explain(errors.Join(s.engine.Scan.Close(), s.db.Close()))
 }

@@ -38,7 +38,7 @@ var oldShapes = []oldShape{
 		name: "of the oldest scripts", needs: []string{"hash", "vt_hits", "vt_description"},
 		shasum: "hash", classification: "vt_threat_classification", description: "vt_description",
 		malicious: "vt_hits", flag: "NULL", total: "NULL", submission: "vt_first_submission", analysedAt: "NULL",
-		observedAt: []string{"vt_first_submission"},
+		observedAt: []string{"added", "vt_first_submission"},
 	},
 }
 

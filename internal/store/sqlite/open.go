@@ -69,7 +69,7 @@ func Open(ctx context.Context, path string, o Options) (*store.Store, error) {
 		db.Close()
 		return nil, explain(err)
 	}
-	scan, err := connect(path, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)", "cache_size(-4096)"}})
+	scan, err := connect(path, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)", "cache_size(-1024)"}})
 	if err != nil {
 		db.Close()
 		return nil, err
@@ -101,7 +101,7 @@ func rawEvents(ctx context.Context, db *sql.DB) (*store.Raw, error) {
 // checkpointBytes is how long the journal may become before it is written back.
 // Pages that change often are written back once; shorter, and a load over a
 // database of small pages would do little else.
-const checkpointBytes = 32 << 20
+const checkpointBytes = 128 << 20
 
 // usable looks at the version of a database without changing anything in it:
 // even a setting could. It returns the size of its pages, in bytes.
@@ -169,7 +169,7 @@ var settings = url.Values{"_txlock": {"immediate"}, "_journal_mode": {"WAL"}, "_
 	"page_size(16384)",
 	"busy_timeout(10000)",
 	"synchronous(normal)",
-	"cache_size(-32768)",
+	"cache_size(2048)",
 	"journal_size_limit(67108864)",
 	"temp_store(memory)",
 	"foreign_keys(off)",
