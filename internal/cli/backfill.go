@@ -75,11 +75,7 @@ func batchSize(s string) (int, error) {
 }
 
 func (a *app) backfillRun(ctx context.Context, o backfill.Options, statusDir string) error {
-	open := a.openToWrite
-	if o.DryRun {
-		open = a.open
-	}
-	db, err := open(ctx, false)
+	db, err := a.openFor(ctx, !o.DryRun)
 	if err != nil {
 		return err
 	}
@@ -154,7 +150,7 @@ maintenance, for monitoring by SQL (docs/schema.md).`,
 }
 
 func (a *app) backfillStatus(ctx context.Context) error {
-	db, err := a.open(ctx, false)
+	db, err := a.openToRead(ctx)
 	if err != nil {
 		return err
 	}
@@ -254,7 +250,7 @@ func (a *app) backfillResumeCmd() *cobra.Command {
 }
 
 func (a *app) backfillPause(ctx context.Context, pause bool) error {
-	db, err := a.open(ctx, false)
+	db, err := a.openToRead(ctx)
 	if err != nil {
 		return err
 	}

@@ -51,11 +51,7 @@ from writing for as long as it takes to write what is left.`,
 }
 
 func (a *app) compact(ctx context.Context, dryRun, yes bool, statusDir string) error {
-	open := a.openToWrite
-	if dryRun {
-		open = a.open
-	}
-	db, err := open(ctx, false)
+	db, err := a.openFor(ctx, !dryRun)
 	if err != nil {
 		return err
 	}

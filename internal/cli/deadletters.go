@@ -48,7 +48,7 @@ func (a *app) deadLettersListCmd() *cobra.Command {
 }
 
 func (a *app) deadLettersList(ctx context.Context, q store.DeadLetterFilter) error {
-	db, err := a.open(ctx, false)
+	db, err := a.openToRead(ctx)
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func (a *app) deadLettersShowCmd() *cobra.Command {
 }
 
 func (a *app) deadLettersShow(ctx context.Context, id int64) error {
-	db, err := a.open(ctx, false)
+	db, err := a.openToRead(ctx)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ other. Changes nothing. Ends with 5 if something is wrong.`,
 }
 
 func (a *app) doctor(ctx context.Context, deep bool) error {
-	db, err := a.open(ctx, false)
+	db, err := a.openToRead(ctx)
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ them, such as jq. The form is JSON lines, whatever -o says.`,
 }
 
 func (a *app) events(ctx context.Context, q store.EventFilter, limit int) error {
-	db, err := a.open(ctx, false)
+	db, err := a.openToRead(ctx)
 	if err != nil {
 		return err
 	}

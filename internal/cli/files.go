@@ -98,7 +98,7 @@ func text(s string) *string {
 }
 
 func (a *app) filesList(ctx context.Context, q store.FileFilter) error {
-	db, err := a.open(ctx, false)
+	db, err := a.openToRead(ctx)
 	if err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ func sightingValues(s *store.Sighting) []any {
 }
 
 func (a *app) filesShow(ctx context.Context, prefix string, limit int) error {
-	db, err := a.open(ctx, false)
+	db, err := a.openToRead(ctx)
 	if err != nil {
 		return err
 	}
@@ -237,6 +237,10 @@ func present(fields []render.Field) []render.Field {
 				continue
 			}
 		case *int64:
+			if v == nil {
+				continue
+			}
+		case *float64:
 			if v == nil {
 				continue
 			}

@@ -175,13 +175,13 @@ func (a *app) hint(format string, args ...any) {
 	}
 }
 
-// open opens the database; create makes one if there is none.
-func (a *app) open(ctx context.Context, create bool) (*store.Store, error) {
+// open opens the database.
+func (a *app) open(ctx context.Context, o sqlite.Options) (*store.Store, error) {
 	path, err := databasePath(a.db, os.Getenv)
 	if err != nil {
 		return nil, err
 	}
-	db, err := sqlite.Open(ctx, path, sqlite.Options{Create: create})
+	db, err := sqlite.Open(ctx, path, o)
 	if err == nil {
 		db.Waiting = func(since time.Duration) {
 			a.log.Warn("waiting: another process is writing to the database", "for", since.Round(time.Second))
@@ -193,7 +193,7 @@ func (a *app) open(ctx context.Context, create bool) (*store.Store, error) {
 // openToWrite opens the database for a command that stores something, with
 // enrichment in the open or in the shadow.
 func (a *app) openToWrite(ctx context.Context, create bool) (*store.Store, error) {
-	db, err := a.open(ctx, create)
+	db, err := a.open(ctx, sqlite.Options{Create: create, Write: true})
 	if err != nil {
 		return nil, err
 	}
@@ -203,6 +203,19 @@ func (a *app) openToWrite(ctx context.Context, create bool) (*store.Store, error
 		return nil, err
 	}
 	return db, nil
+}
+
+// openToRead opens the database for a command that answers from it.
+func (a *app) openToRead(ctx context.Context) (*store.Store, error) {
+	return a.open(ctx, sqlite.Options{})
+}
+
+// openFor opens the database to write or to read.
+func (a *app) openFor(ctx context.Context, write bool) (*store.Store, error) {
+	if write {
+		return a.openToWrite(ctx, false)
+	}
+	return a.openToRead(ctx)
 }
 
 // noArgs and oneArg check how many arguments there are.

@@ -85,7 +85,7 @@ func sessionValues(s *cowrie.Session) []any {
 }
 
 func (a *app) sessionsList(ctx context.Context, q store.SessionFilter, file string) error {
-	db, err := a.open(ctx, false)
+	db, err := a.openToRead(ctx)
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ var transcriptColumns = []render.Column{
 }
 
 func (a *app) sessionsShow(ctx context.Context, id string) error {
-	db, err := a.open(ctx, false)
+	db, err := a.openToRead(ctx)
 	if err != nil {
 		return err
 	}

@@ -1,13 +1,24 @@
 package cli
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"database/sql"
 	"fmt"
+	"net/url"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
+	"testing"
+	"time"
 
 	"midden/internal/store"
+	"midden/internal/store/sqlite"
+	"midden/internal/store/storetest"
+	"midden/internal/synth/cowrieprocessor"
 )
 
 // killAt has the program kill itself at a named point: NAME or NAME#N, where
@@ -30,5 +41,222 @@ func killAt(at string) {
 				select {}
 			}
 		}
+	}
+}
+
+// ended is how a run of the program ended.
+type ended struct {
+	t         testing.TB
+	args      []string
+	code      int
+	killed    bool
+	out, errs string
+}
+
+// call runs the program to its end, with something more in its environment.
+func call(t testing.TB, env string, args ...string) ended {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd := midden(t, args...)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	cmd.Env = append(os.Environ(), env)
+	cmd.Run()
+	e := ended{t: t, args: args, code: cmd.ProcessState.ExitCode(), out: out.String(), errs: errs.String()}
+	if e.killed = e.code < 0; !e.killed && strings.Contains(e.errs, "goroutine") {
+		t.Errorf("midden %v: %s", args, e.errs)
+	}
+	return e
+}
+
+// with fails the test if the run did not end with one of the codes.
+func (e ended) with(codes ...int) ended {
+	e.t.Helper()
+	if !slices.Contains(codes, e.code) {
+		e.t.Fatalf("midden %v ended with %d, want %v:\n%s%s", e.args, e.code, codes, e.out, e.errs)
+	}
+	return e
+}
+
+// oldDatabase writes a database as cowrieprocessor left it.
+func oldDatabase(t testing.TB, o cowrieprocessor.Options) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "old.sqlite")
+	if _, err := cowrieprocessor.Write(t.Context(), path, o); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// copyDatabase copies a database that nobody has open, into a directory of its own.
+func copyDatabase(t testing.TB, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(t.TempDir(), filepath.Base(path))
+	if err := os.WriteFile(to, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
+// oldTool opens a database as cowrieprocessor did: its driver began a
+// transaction with the first statement that writes, and waited 5 seconds for
+// others.
+func oldTool(t testing.TB, path string) *sql.DB {
+	t.Helper()
+	q := url.Values{"_txlock": {"immediate"}, "_pragma": {"busy_timeout(5000)"}}
+	db, err := sql.Open("sqlite", "file:"+path+"?"+q.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+// newOldDatabase makes an empty database as cowrieprocessor did.
+func newOldDatabase(t testing.TB) (path string, db *sql.DB) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "old.sqlite")
+	db = oldTool(t, path)
+	if err := cowrieprocessor.Create(t.Context(), db, cowrieprocessor.Latest); err != nil {
+		t.Fatal(err)
+	}
+	return path, db
+}
+
+// oldLoad loads lines as cowrieprocessor did. A database that is locked for
+// more than 5 seconds fails the test.
+func oldLoad(t testing.TB, db *sql.DB, source string, lines [][]byte, o cowrieprocessor.LoadOptions) {
+	t.Helper()
+	if err := cowrieprocessor.Load(t.Context(), db, source, lines, o); err != nil {
+		t.Error(err)
+	}
+}
+
+// value returns the only value of a query.
+func value[T any](t testing.TB, db *sql.DB, query string, args ...any) (v T) {
+	t.Helper()
+	if err := db.QueryRowContext(t.Context(), query, args...).Scan(&v); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return v
+}
+
+// table returns the rows of a query, in its order.
+func table(t testing.TB, db *sql.DB, query string, args ...any) (lines []string) {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), query, args...)
+	if err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rows.Next() {
+		values, into := make([]any, len(columns)), make([]any, len(columns))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		if err := rows.Scan(into...); err != nil {
+			t.Fatalf("%s: %v", query, err)
+		}
+		lines = append(lines, fmt.Sprintf("%q", values))
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return lines
+}
+
+// rawDigest stands for all columns of the raw events up to an id.
+func rawDigest(t testing.TB, db *sql.DB, through int64) string {
+	t.Helper()
+	h := sha256.New()
+	for _, line := range table(t, db, `SELECT * FROM raw_events WHERE id <= ? ORDER BY id`, through) {
+		fmt.Fprintln(h, line)
+	}
+	return fmt.Sprintf("%x", h.Sum(nil))
+}
+
+// takenOver returns what is to be the same in a database that was taken over,
+// however often that was disturbed: the canonical dump, the definitions of all
+// tables, how far the jobs are and what they counted, what the sources add up
+// to, and the raw events. It fails the test if the database is not well.
+func takenOver(t testing.TB, path string) string {
+	t.Helper()
+	s, err := sqlite.Open(t.Context(), path, sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	staging, err := s.Staging(t.Context(), false, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.Doctor(t.Context(), true, staging, func(c store.Check) error {
+		if c.State == store.CheckFailure {
+			t.Errorf("doctor: %s: %s", c.Name, c.Detail)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if got := table(t, db, `PRAGMA integrity_check`); !slices.Equal(got, []string{`["ok"]`}) {
+		t.Errorf("integrity check: %q", got)
+	}
+	text := storetest.Dump(t, s, db)
+	for _, query := range []string{
+		`SELECT 'schema', type, name, sql FROM sqlite_master ORDER BY sql, name`,
+		`SELECT 'state', "key", value FROM schema_state ORDER BY "key"`,
+		`SELECT 'job', job, state, pause, position, target, rows_seen, bytes_seen, inserted, known, rejected, rejections,
+			owner, error FROM maintenance ORDER BY job`,
+		`SELECT 'source', fingerprint, position, lines, events, duplicates, dead_letters, blank FROM sources ORDER BY fingerprint`,
+	} {
+		text += strings.Join(table(t, db, query), "\n") + "\n"
+	}
+	return text + rawDigest(t, db, 1<<62) + "\n"
+}
+
+// well fails the test if midden itself finds anything wrong, or left anything
+// behind beside the database.
+func well(t testing.TB, path string) {
+	t.Helper()
+	call(t, "", "--db", path, "verify").with(0)
+	call(t, "", "--db", path, "doctor", "--deep").with(0)
+	beside, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*"))
+	if err != nil || len(beside) != 1 {
+		t.Errorf("beside the database there are %q, %v", beside, err)
+	}
+}
+
+// lines returns those lines of a dump that begin with one of the words.
+func dumpOf(dump string, words ...string) string {
+	var kept []string
+	for line := range strings.Lines(dump) {
+		if word, _, _ := strings.Cut(line, " | "); slices.Contains(words, word) {
+			kept = append(kept, line)
+		}
+	}
+	return strings.Join(kept, "")
+}
+
+// await looks until something is so.
+func await(t testing.TB, what string, so func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !so(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("a minute has passed, and still not: %s", what)
+		}
+		time.Sleep(10 * time.Millisecond) // between two looks
 	}
 }

@@ -36,11 +36,7 @@ with 5 if there is a gap that was not put right.`,
 }
 
 func (a *app) verify(ctx context.Context, repair bool) error {
-	open := a.open
-	if repair {
-		open = a.openToWrite
-	}
-	db, err := open(ctx, false)
+	db, err := a.openFor(ctx, repair)
 	if err != nil {
 		return err
 	}

@@ -159,6 +159,9 @@ func (r *run) move(ctx context.Context) error {
 		before := r.job.Clone()
 		r.job.RowsSeen += int64(len(st.moved.IDs))
 		r.job.BytesSeen += st.bytes
+		left := r.job.Target - st.moved.Through
+		r.job.RowsTotal = r.job.RowsSeen + left
+		r.job.BytesTotal = r.job.BytesSeen + left*r.job.BytesSeen/max(1, r.job.RowsSeen)
 		if _, err := r.db.Move(ctx, st.moved, r.job); err != nil {
 			r.job = before
 			return err

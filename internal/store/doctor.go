@@ -112,10 +112,18 @@ func (s *Store) checkSessions(ctx context.Context) (CheckState, string, error) {
 }
 
 func (s *Store) checkDeadLetters(ctx context.Context) (CheckState, string, error) {
-	var n int64
-	err := s.db.QueryRowContext(ctx, `SELECT count(*) FROM dead_letter_events WHERE NOT resolved`).Scan(&n)
-	if n > 0 {
-		return CheckNotice, fmt.Sprintf("%d lines that are no events: \"midden dead-letters list\" shows them", n), err
+	var ours, theirs int64
+	err := s.db.QueryRowContext(ctx, `SELECT count(digest), count(*) - count(digest) FROM dead_letter_events
+		WHERE NOT resolved`).Scan(&ours, &theirs)
+	var found []string
+	if ours > 0 {
+		found = append(found, fmt.Sprintf("%d lines that are no events", ours))
+	}
+	if theirs > 0 {
+		found = append(found, fmt.Sprintf("%d events that cowrieprocessor set aside", theirs))
+	}
+	if len(found) > 0 {
+		return CheckNotice, strings.Join(found, ", ") + ": \"midden dead-letters list\" shows them", err
 	}
 	return CheckOK, "none", err
 }

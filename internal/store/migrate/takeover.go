@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -315,7 +316,10 @@ func (l *looking) upgrade() error {
 	l.add(Step{Name: "tables of version 4", What: "add files, their sightings and verdicts, event segments, and columns of sessions",
 		Disk: 40 * l.plan.Found.PageSize, run: inTx(func(ctx context.Context, tx *sql.Tx) error {
 			for st := range strings.SplitSeq(string(text), ";\n") {
-				if strings.TrimSpace(st) == "" {
+				if there, err := hasColumn(ctx, tx, st); err != nil || there || strings.TrimSpace(st) == "" {
+					if err != nil {
+						return err
+					}
 					continue
 				}
 				if _, err := tx.ExecContext(ctx, st); err != nil {
@@ -325,6 +329,19 @@ func (l *looking) upgrade() error {
 			return nil
 		})})
 	return nil
+}
+
+var addColumn = regexp.MustCompile(`ALTER TABLE (\w+) ADD COLUMN (\w+)`)
+
+// hasColumn reports whether a statement adds a column that is there: somebody
+// went back from version 4 and left the columns.
+func hasColumn(ctx context.Context, tx *sql.Tx, statement string) (there bool, err error) {
+	m := addColumn.FindStringSubmatch(statement)
+	if m == nil {
+		return false, nil
+	}
+	err = tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM pragma_table_xinfo(?) WHERE name = ?)`, m[1], m[2]).Scan(&there)
+	return there, err
 }
 
 // redundantIndex drops an index that cowrieprocessor made twice.

@@ -27,6 +27,7 @@ import (
 // Options say how to open a database.
 type Options struct {
 	Create bool // if there is none, make one
+	Write  bool // what is opened for is to write
 }
 
 // Open opens the database at path. The error is a *store.SchemaError if it
@@ -55,9 +56,9 @@ func Open(ctx context.Context, path string, o Options) (*store.Store, error) {
 	}
 	q := maps.Clone(settings)
 	q["_pragma"] = append(slices.Clone(q["_pragma"]), fmt.Sprintf("wal_autocheckpoint(%d)", checkpointBytes/pageSize))
-	if !o.Create {
-		// Reading through a map of the file is nearly twice as fast; a loader
-		// gains nothing by it.
+	if !o.Write {
+		// Reading through a map of the file is nearly twice as fast. Who writes
+		// gains nothing by it, and the map counts as memory.
 		q["_pragma"] = append(slices.Clone(q["_pragma"]), "mmap_size(1073741824)")
 	}
 	db, err := connect(path, q)

@@ -27,7 +27,7 @@ ALTER TABLE ingest_cursors ADD COLUMN problem TEXT;
 ALTER TABLE dead_letter_events ADD COLUMN source_id INTEGER;
 ALTER TABLE dead_letter_events ADD COLUMN length INTEGER;
 ALTER TABLE dead_letter_events ADD COLUMN digest TEXT;
-CREATE UNIQUE INDEX uq_dead_letter_events_digest ON dead_letter_events (digest) WHERE digest IS NOT NULL;
+CREATE UNIQUE INDEX IF NOT EXISTS uq_dead_letter_events_digest ON dead_letter_events (digest) WHERE digest IS NOT NULL;
 
 CREATE TABLE sources (
     id             INTEGER PRIMARY KEY,

@@ -1,0 +1,249 @@
+package cli
+
+import (
+	"database/sql"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"midden/internal/synth"
+	"midden/internal/synth/cowrieprocessor"
+)
+
+// killed runs the program until it reaches a named point, where it kills
+// itself. It reports false if the program came to its end.
+func killed(t testing.TB, point string, args ...string) bool {
+	t.Helper()
+	e := call(t, "MIDDEN_TEST_KILL_AT="+point, args...)
+	if !e.killed {
+		e.with(0, 3)
+	}
+	return e.killed
+}
+
+// TestKillTakeOver kills every step of a take-over at every named point of it:
+// before and after each commit, and around what is not a transaction.
+func TestKillTakeOver(t *testing.T) {
+	t.Parallel()
+	t.Run("migrate", func(t *testing.T) {
+		t.Parallel()
+		killMigrate(t, 15, cowrieprocessor.Options{Logs: synth.Options{Seed: 91, Events: 900, FileShare: 0.2}, Files: "later", Faults: true})
+	})
+	t.Run("migrate from 1", func(t *testing.T) {
+		t.Parallel()
+		killMigrate(t, 20, cowrieprocessor.Options{Logs: synth.Options{Seed: 92, Events: 600}, Version: 1, Files: "oldest"},
+			`DROP INDEX ix_raw_events_session_id`, `PRAGMA journal_mode = DELETE`)
+	})
+	base := oldDatabase(t, cowrieprocessor.Options{Logs: synth.Options{Seed: 93, Events: 4000}, Files: "later", Faults: true})
+	run(t, []int{0}, "-q", "--db", base, "migrate")
+	t.Run("backfill", func(t *testing.T) {
+		t.Parallel()
+		killBackfill(t, base)
+	})
+	t.Run("compact", func(t *testing.T) {
+		t.Parallel()
+		killCompact(t, base)
+	})
+}
+
+// killMigrate kills a migration at its first named point, at its second, and so
+// on, of which there are so many at least.
+func killMigrate(t *testing.T, points int, o cowrieprocessor.Options, change ...string) {
+	base := oldDatabase(t, o)
+	func() {
+		db := oldTool(t, base)
+		defer db.Close()
+		for _, statement := range change {
+			if _, err := db.Exec(statement); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}()
+	calm := copyDatabase(t, base)
+	run(t, []int{0}, "--db", calm, "migrate")
+	want := takenOver(t, calm)
+	for k := 1; ; k++ {
+		db := copyDatabase(t, base)
+		if !killed(t, fmt.Sprintf("migrate#%d", k), "--db", db, "migrate") {
+			if k <= points {
+				t.Errorf("only %d points were reached", k-1)
+			}
+			break
+		}
+		run(t, []int{0}, "--db", db, "migrate")
+		if same(t, want, takenOver(t, db)); t.Failed() {
+			t.Fatalf("killed at point %d", k)
+		}
+		well(t, db)
+	}
+}
+
+// killBackfill kills a backfill again and again, so that it hardly gets on.
+func killBackfill(t *testing.T, base string) {
+	calm, db := copyDatabase(t, base), copyDatabase(t, base)
+	backfill := func(db string) []string { return []string{"--db", db, "backfill", "run", "--batch", "16"} }
+	run(t, []int{0, 3}, backfill(calm)...)
+	want := takenOver(t, calm)
+	points := []string{"after commit#1", "before commit#1", "before commit#3", "after commit#2"}
+	kills := 0
+	for killed(t, "backfill: "+points[kills%len(points)], backfill(db)...) {
+		if kills++; kills > 100 {
+			t.Fatal("it does not get on")
+		}
+		if kills%4 == 0 { // at no time is there a gap
+			call(t, "", "--db", db, "verify").with(0)
+		}
+	}
+	if kills < 8 {
+		t.Errorf("it was killed %d times only", kills)
+	}
+	same(t, want, takenOver(t, db))
+	well(t, db)
+
+	// Nothing is left to do.
+	run(t, []int{0}, backfill(db)...)
+	same(t, want, takenOver(t, db))
+}
+
+// killCompact kills a compaction at each of its points, one after the other. At
+// all times every event is there, exactly as often as before or once.
+func killCompact(t *testing.T, base string) {
+	run(t, []int{0, 3}, "--db", base, "backfill", "run")
+	calm, db := copyDatabase(t, base), copyDatabase(t, base)
+	compact := func(db string) []string { return []string{"--db", db, "compact", "--yes"} }
+	run(t, []int{0}, compact(calm)...)
+	want := takenOver(t, calm)
+	facts := []string{"file", "sighting", "verdict"}
+	before := takenOver(t, base)
+	same(t, dumpOf(before, facts...), dumpOf(want, facts...))
+	for _, point := range []string{
+		"compact: before commit", "compact: after commit", "compact: before commit#2", "compact: after commit",
+		"delete: before commit", "delete: before commit", "delete: after commit",
+		"give back: PRAGMA temp_store =", "give back: PRAGMA temp_store_dir", "give back: VACUUM", "give back: PRAGMA wal_checkpoint",
+	} {
+		if !killed(t, point, compact(db)...) {
+			t.Fatalf("%s was not reached", point)
+		}
+		got := takenOver(t, db)
+		same(t, dumpOf(before, facts...), dumpOf(got, facts...))
+		same(t, events(before), events(got))
+		call(t, "", "--db", db, "verify").with(0)
+		if t.Failed() {
+			t.Fatalf("killed at %s", point)
+		}
+	}
+	run(t, []int{0}, compact(db)...)
+	same(t, want, takenOver(t, db))
+	well(t, db)
+	if is, was := size(t, db), size(t, base); is > was/3 {
+		t.Errorf("the database takes %d bytes, it took %d", is, was)
+	}
+}
+
+// events returns the events of a dump, each once.
+func events(dump string) string {
+	var b strings.Builder
+	last := ""
+	for line := range strings.Lines(dump) {
+		if strings.HasPrefix(line, "event ") && line != last {
+			b.WriteString(line)
+			last = line
+		}
+	}
+	return b.String()
+}
+
+func size(t testing.TB, path string) int64 {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
+}
+
+// takeOver are the commands of a whole take-over.
+var takeOver = [][]string{{"migrate"}, {"backfill", "run", "--batch", "16"}, {"compact", "--yes"}}
+
+// TestKillTakeOverAtRandom kills the steps of a take-over at random moments.
+func TestKillTakeOverAtRandom(t *testing.T) {
+	t.Parallel()
+	trials(t, func(t *testing.T, rng *rand.Rand) (kills int) {
+		base := oldDatabase(t, cowrieprocessor.Options{
+			Logs:    synth.Options{Seed: rng.Uint64(), Events: 2500, FileShare: 0.15},
+			Version: 1 + rng.IntN(cowrieprocessor.Latest),
+			Files:   []string{"later", "oldest", ""}[rng.IntN(3)],
+			Faults:  true,
+		})
+		calm, db := copyDatabase(t, base), copyDatabase(t, base)
+		defer func() {
+			for _, path := range []string{base, calm, db} {
+				os.RemoveAll(filepath.Dir(path))
+			}
+		}()
+		for _, args := range takeOver {
+			start := time.Now()
+			run(t, []int{0, 3}, append([]string{"--db", calm}, args...)...)
+			took := time.Since(start)
+			for range 4 {
+				cmd := midden(t, append([]string{"--db", db}, args...)...)
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				timer := time.AfterFunc(time.Duration(rng.Int64N(int64(took))), func() { cmd.Process.Kill() })
+				err := cmd.Wait()
+				timer.Stop()
+				if err == nil || cmd.ProcessState.ExitCode() == 3 {
+					break // it was quicker
+				}
+				kills++
+			}
+			run(t, []int{0, 3}, append([]string{"--db", db}, args...)...)
+			if same(t, takenOver(t, calm), takenOver(t, db)); t.Failed() {
+				t.Fatalf("after %v", args)
+			}
+		}
+		well(t, db)
+		return kills
+	})
+}
+
+// TestDiskFullTakeOver limits how large a file may become, first to nearly
+// nothing and then to more and more, until each step of a take-over gets
+// through.
+func TestDiskFullTakeOver(t *testing.T) {
+	t.Parallel()
+	base := oldDatabase(t, cowrieprocessor.Options{Logs: synth.Options{Seed: 94, Events: 2500, FileShare: 0.15}, Files: "later", Faults: true})
+	calm, db := copyDatabase(t, base), copyDatabase(t, base)
+	name := midden(t).Path
+	for i, args := range takeOver {
+		run(t, []int{0, 3}, append([]string{"--db", calm}, args...)...)
+		failures := 0
+		for blocks := []int{16, 24, 64}[i]; ; blocks += blocks / 2 { // of 512 bytes
+			cmd := exec.Command("sh", append([]string{"-c", fmt.Sprintf(`ulimit -f %d; exec "$0" "$@"`, blocks), name, "--db", db}, args...)...)
+			out, err := cmd.CombinedOutput()
+			if code := cmd.ProcessState.ExitCode(); err == nil || code == 3 {
+				break
+			} else if code != 1 || strings.Contains(string(out), "goroutine") ||
+				!strings.Contains(string(out), "the disk is full") && !strings.Contains(string(out), "the disk failed") {
+				t.Errorf("%v with %d blocks of disk ended with %d: %s", args, blocks, code, out)
+			}
+			if failures++; failures > 30 {
+				t.Fatalf("%v never gets through", args)
+			}
+		}
+		if failures < 3 {
+			t.Errorf("%v failed %d times only", args, failures)
+		}
+		run(t, []int{0, 3}, append([]string{"--db", db}, args...)...)
+		same(t, takenOver(t, calm), takenOver(t, db))
+	}
+	well(t, db)
+}
+
+var _ = sql.ErrNoRows
