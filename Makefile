@@ -32,9 +32,11 @@ lint: ## Run gofmt, go vet and staticcheck
 	$(GO) tool staticcheck ./...
 
 .PHONY: bench
-bench: build ## Measure loading and queries, as ratios within one run
+bench: build ## Measure loading, queries and the take-over, as ratios within one run
 	@scripts/need.sh sqlite3:sqlite3 gzip:gzip /usr/bin/time:time
 	@scripts/bench.sh $(BIN)
+	@echo
+	@scripts/bench-takeover.sh $(BIN)
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (default 1m)

@@ -92,13 +92,12 @@ func (r *run) keepPace(ctx context.Context, held time.Duration, rows int) error 
 }
 
 // resize makes batches larger or smaller, so that a transaction takes as long
-// as it is to take; by half at the most, since one measurement is no more than
-// that.
+// as it is to take. They shrink at once, since somebody may be waiting, and grow
+// to twice their size at the most: one measurement is no more than that.
 func (r *run) resize(held, goal time.Duration, rows int) {
 	if rows > 0 && held > 0 {
 		fit := float64(rows) * float64(goal) / float64(held)
-		size := float64(r.size)
-		r.size = int(min(max(fit, size/2), size*2))
+		r.size = int(min(fit, 2*float64(r.size)))
 	}
 	r.size = min(max(r.size, minBatch), maxBatch)
 	if r.Pace.Rows > 0 { // a pause a second, not one an hour

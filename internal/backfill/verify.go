@@ -16,6 +16,8 @@ import (
 type Snapshot interface {
 	Job(ctx context.Context, name string) (*cowrie.Job, error)
 	LastRawEvent(context.Context) (int64, error)
+	// Bytes returns about how many bytes of events there are.
+	Bytes(ctx context.Context, after, through int64) (int64, error)
 	// RawEvents calls f for all raw events with after < id <= through.
 	RawEvents(ctx context.Context, after, through int64, f func(*cowrie.RawEvent) error) error
 	// Segments calls f for one segment, or for all if id is 0.
@@ -54,8 +56,9 @@ type Verification struct {
 
 // VerifyOptions say how to verify.
 type VerifyOptions struct {
-	// Observe, if not nil, is told how many bytes of events were looked at.
-	Observe func(bytes int64)
+	// Observe, if not nil, is told how many bytes of events were looked at, and
+	// of how many, about.
+	Observe func(bytes, of int64)
 	// Mend, if not nil, puts gaps right as they are found.
 	Mend func(context.Context, *cowrie.Mend) error
 }
@@ -91,7 +94,7 @@ type verifier struct {
 	inSegments  map[int64]int64 // events in the segments of each source
 	unsound     map[where]bool  // ranges with sightings whose key is not that of their columns
 	result      Verification
-	bytes       int64
+	bytes, of   int64 // of events: looked at, and in all
 }
 
 // where is a range of events: those of a segment, or raw events.
@@ -144,7 +147,8 @@ func (v *verifier) begin() error {
 	}
 	v.after, v.done = moved.Position, min(job.Position, last)
 	v.result.Pending = max(0, last-max(v.done, v.after))
-	return nil
+	v.of, err = v.db.Bytes(v.ctx, v.after, v.done)
+	return err
 }
 
 // storedSightings sums up the sightings that are stored.
@@ -192,7 +196,7 @@ func placeName(p cowrie.Place) string {
 
 func (v *verifier) observe() {
 	if v.Observe != nil {
-		v.Observe(v.bytes)
+		v.Observe(v.bytes, max(v.bytes, v.of))
 	}
 }
 

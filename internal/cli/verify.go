@@ -43,8 +43,8 @@ func (a *app) verify(ctx context.Context, repair bool) error {
 	defer db.Close()
 	watch := a.watch("verify", "verify", "")
 	defer watch.close(nil, false)
-	o := backfill.VerifyOptions{Observe: func(bytes int64) {
-		watch.update(telemetry.Status{Counts: telemetry.Counts{BytesDone: bytes}})
+	o := backfill.VerifyOptions{Observe: func(bytes, of int64) {
+		watch.update(telemetry.Status{Counts: telemetry.Counts{BytesDone: bytes, BytesTotal: of}})
 	}}
 	if repair {
 		release, err := db.Hold("verify --repair")

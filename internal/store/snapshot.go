@@ -113,6 +113,20 @@ func (sn *Snapshot) LastRawEvent(ctx context.Context) (id int64, err error) {
 	return id, sn.s.explain(err)
 }
 
+// Bytes returns about how many bytes of events there are, raw events with
+// after < id <= through among them: reckoned from a sample of the latter.
+func (sn *Snapshot) Bytes(ctx context.Context, after, through int64) (n int64, err error) {
+	err = sn.tx.QueryRowContext(ctx, `SELECT coalesce(sum(text_size), 0) FROM event_segments`).Scan(&n)
+	if err != nil || sn.s.engine.Raw == nil || through <= after {
+		return n, sn.s.explain(err)
+	}
+	var mean sql.NullFloat64
+	err = sn.tx.QueryRowContext(ctx, `SELECT avg(length(payload)) FROM raw_events WHERE id IN
+		(SELECT * FROM (SELECT id FROM raw_events WHERE id > ?1 ORDER BY id LIMIT 500)) OR id IN
+		(SELECT * FROM (SELECT id FROM raw_events WHERE id <= ?2 ORDER BY id DESC LIMIT 500))`, after, through).Scan(&mean)
+	return n + int64(mean.Float64*float64(through-after)), sn.s.explain(err)
+}
+
 // RawEvents calls f for each raw event with after < id <= through, in order of
 // id: all of them, whatever an index says of them.
 func (sn *Snapshot) RawEvents(ctx context.Context, after, through int64, f func(*cowrie.RawEvent) error) error {
