@@ -155,6 +155,10 @@ func (v *verifier) begin() error {
 func (v *verifier) storedSightings() error {
 	return v.db.Sightings(v.ctx, func(s *cowrie.StoredSighting) error {
 		v.result.Sightings++
+		if s.Place == (cowrie.Place{}) {
+			v.result.Orphans++
+			return nil
+		}
 		if !s.Sound {
 			v.unsound[whereIs(s.Place)] = true
 		}

@@ -141,11 +141,8 @@ func (a *appending) movedSessions(g *cowrie.Gathered, seg *sealed, segment int64
 		row.derived = true
 		row.fresh = session.Events
 		row.inSegments += session.Events
-		rest := false
-		if err := a.eachRaw(id, func([]byte) error {
-			rest = true
-			return nil
-		}); err != nil {
+		rest, err := a.hasRaw(id)
+		if err != nil {
 			return err
 		}
 		if rest || len(row.segments) > 0 {
@@ -197,16 +194,20 @@ func (s *Store) DropMoved(ctx context.Context, j *cowrie.Job) (dropped bool, err
 		if dropped = last <= j.Position; !dropped {
 			return nil
 		}
-		err := tx.QueryRowContext(ctx, `SELECT count(*) FROM file_sightings WHERE raw_event_id IS NOT NULL`).Scan(&left)
+		err := tx.QueryRowContext(ctx, `SELECT count(*) FROM file_sightings WHERE raw_event_id IN (SELECT id FROM raw_events)`).Scan(&left)
 		if err != nil {
 			return err
 		}
 		if left > 0 {
 			return fmt.Errorf("%d sightings stand at raw events that are no such sighting: run \"midden verify --repair\" first", left)
 		}
-		// Ids are given out again from 1 in an empty table.
-		if _, err := tx.ExecContext(ctx, `DELETE FROM raw_events`); err != nil {
-			return err
+		// Ids are given out again from 1 in an empty table. Sightings whose event
+		// was deleted by somebody stay, but stand nowhere.
+		for _, st := range []string{`DELETE FROM raw_events`,
+			`UPDATE file_sightings SET raw_event_id = NULL WHERE raw_event_id IS NOT NULL`} {
+			if _, err := tx.ExecContext(ctx, st); err != nil {
+				return err
+			}
 		}
 		if _, err := tx.ExecContext(ctx, `UPDATE maintenance SET position = 0, target = 0`); err != nil {
 			return err
@@ -223,48 +224,6 @@ func (s *Store) DropMoved(ctx context.Context, j *cowrie.Job) (dropped bool, err
 		*j = *done
 	}
 	return dropped, err
-}
-
-// IsStored reports whether a raw event that stands in no segment of its own is
-// stored all the same: in another segment, or as a dead letter.
-func (s *Store) IsStored(ctx context.Context, payload []byte) (bool, error) {
-	found := false
-	err := s.inTx(ctx, func(tx *sql.Tx) error {
-		a := newAppend(ctx, s, tx)
-		e, err := cowrie.Parse(payload)
-		if err != nil {
-			n := 0
-			err := a.row(`SELECT count(*) FROM dead_letter_events WHERE digest = $1`, []any{payloadDigest(payload)}, &n)
-			found = n > 0
-			return err
-		}
-		if e.Session == "" {
-			n := 0
-			id := cowrie.Identity(payload)
-			err := a.row(`SELECT count(*) FROM sessionless_events WHERE digest = $1`, []any{id[:]}, &n)
-			found = n > 0
-			return err
-		}
-		_, set, err := s.session(ctx, e.Session)
-		if err != nil {
-			return err
-		}
-		identity, likeness := cowrie.Identity(payload), cowrie.Likeness(payload)
-		return set.each(func(id int64) error {
-			text, err := a.text(id)
-			if err != nil || found {
-				return err
-			}
-			return eachLine(text, func(_ int, line []byte) error {
-				found = found || cowrie.Identity(line) == identity || cowrie.Likeness(line) == likeness
-				return nil
-			})
-		})
-	})
-	if errors.Is(err, ErrNotFound) {
-		return false, nil
-	}
-	return found, err
 }
 
 // MovedSegments calls f, in order of id, for each segment that holds moved

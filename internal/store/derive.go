@@ -80,6 +80,16 @@ func (a *appending) eachRaw(session string, f func(text []byte) error) error {
 	return rows.Err()
 }
 
+// hasRaw reports whether a session has raw events that are not in segments.
+func (a *appending) hasRaw(session string) (has bool, err error) {
+	if any, err := a.anyRaw(); err != nil || !any {
+		return false, err
+	}
+	err = a.row(`SELECT EXISTS (SELECT 1 FROM raw_events WHERE `+a.s.engine.Raw.Session+` = $1 AND id > $2)`,
+		[]any{session, a.moved}, &has)
+	return has, err
+}
+
 // rawSessionless returns how many raw events are an event without a session.
 func (a *appending) rawSessionless(e *cowrie.Sessionless) (n int, err error) {
 	if any, err := a.anyRaw(); err != nil || !any || a.moving {
@@ -110,11 +120,7 @@ func (a *appending) derive(row *sessionRow, segment int64, base int) error {
 	if !row.known || row.derived {
 		return nil
 	}
-	raw := false
-	if err := a.eachRaw(row.session.ID, func([]byte) error {
-		raw = true
-		return nil
-	}); err != nil || !raw {
+	if raw, err := a.hasRaw(row.session.ID); err != nil || !raw {
 		return err
 	}
 	return a.gatherSession(row, newSessionEvents(row.session.ID), segment, base)
@@ -156,13 +162,17 @@ func (a *appending) gatherSession(row *sessionRow, all *sessionEvents, segment i
 	return nil
 }
 
-// sessionEvents are all events of a session, each once.
+// sessionEvents adds up all events of a session, each once. It holds about
+// portionBytes of their text at a time.
 type sessionEvents struct {
 	id            string
 	data          []byte
 	ends          []int
 	stored, alike map[identity]bool
+	sum           *cowrie.Session
 }
+
+const portionBytes = 1 << 20
 
 func newSessionEvents(id string) *sessionEvents {
 	return &sessionEvents{id: id, stored: map[identity]bool{}, alike: map[identity]bool{}}
@@ -192,14 +202,29 @@ func (e *sessionEvents) addRaw(text []byte) {
 func (e *sessionEvents) add(text []byte) {
 	e.data = append(e.data, text...)
 	e.ends = append(e.ends, len(e.data))
+	if len(e.data) >= portionBytes {
+		e.gather()
+	}
+}
+
+func (e *sessionEvents) gather() {
+	s := cowrie.Gather(cowrie.Lines{Data: e.data, Ends: e.ends}, "", nil).Sessions[e.id]
+	e.data, e.ends = nil, nil
+	switch {
+	case s == nil:
+	case e.sum == nil:
+		e.sum = s
+	default:
+		e.sum.Add(s)
+	}
 }
 
 // session returns what the events add up to; nil if there is none. sensor is
 // that of a session whose events name none.
 func (e *sessionEvents) session(sensor string) *cowrie.Session {
-	s := cowrie.Gather(cowrie.Lines{Data: e.data, Ends: e.ends}, "", nil).Sessions[e.id]
-	if s != nil && s.Sensor == "" {
-		s.Sensor = sensor
+	e.gather()
+	if e.sum != nil && e.sum.Sensor == "" {
+		e.sum.Sensor = sensor
 	}
-	return s
+	return e.sum
 }

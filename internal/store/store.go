@@ -67,8 +67,9 @@ type Store struct {
 	seal   *sealer
 	engine Engine
 	// shadow: verdicts are stored, but not shown in the columns of files.
-	shadow bool
-	job    jobState
+	shadow   bool
+	job      jobState
+	evidence evidence
 }
 
 // Engine is what a store is told of the database engine that it works on.

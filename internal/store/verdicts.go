@@ -125,13 +125,14 @@ type Staging struct {
 	On        bool   // the columns of files show what the verdicts say
 	TakenOver string // from which version the database was taken over; "" if midden made it
 	Behind    bool   // they are to show it, but were not brought up to date yet
+
+	shadow bool // it is noted that they do not show it
 }
 
 // Staging returns how enrichment is staged. on is the user's choice, if set;
 // without one it is on, but for a database that was taken over.
 func (s *Store) Staging(ctx context.Context, on, set bool) (Staging, error) {
 	st := Staging{On: on}
-	shadow := false
 	err := s.each(ctx, `SELECT "key", value FROM schema_state WHERE "key" IN ($1, $2)`, []any{TakenOverKey, shadowKey},
 		func(scan func(...any) error) error {
 			var key, value string
@@ -141,14 +142,14 @@ func (s *Store) Staging(ctx context.Context, on, set bool) (Staging, error) {
 			if key == TakenOverKey {
 				st.TakenOver = value
 			} else {
-				shadow = true
+				st.shadow = true
 			}
 			return nil
 		})
 	if !set {
 		st.On = st.TakenOver == ""
 	}
-	st.Behind = st.On && shadow
+	st.Behind = st.On && st.shadow
 	return st, err
 }
 
@@ -161,8 +162,8 @@ func (s *Store) Stage(ctx context.Context, on, set bool) error {
 		return err
 	}
 	s.shadow = !st.On
-	if st.On && !st.Behind {
-		return nil
+	if st.On != st.shadow {
+		return nil // it stands there as it should
 	}
 	return s.inTx(ctx, func(tx *sql.Tx) error {
 		if !st.On {

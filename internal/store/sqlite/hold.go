@@ -19,17 +19,21 @@ import (
 // vain; the error is then a *store.HeldError.
 func hold(path, what string) (release func(), err error) {
 	name := path + "-maintenance"
-	for {
+	for try := 0; ; try++ {
 		f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
 		if err != nil {
 			return nil, err
 		}
 		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-			defer f.Close()
-			if err != unix.EWOULDBLOCK && err != unix.EINTR {
-				return nil, fmt.Errorf("lock %s: %w", name, err)
-			}
 			by, _ := io.ReadAll(io.LimitReader(f, 512))
+			f.Close()
+			switch {
+			case err != unix.EWOULDBLOCK && err != unix.EINTR:
+				return nil, fmt.Errorf("lock %s: %w", name, err)
+			case try < looks:
+				time.Sleep(lookAgain)
+				continue
+			}
 			return nil, &store.HeldError{By: strings.TrimSpace(string(by))}
 		}
 		if removed(f, name) { // by the one who had it before
@@ -45,6 +49,12 @@ func hold(path, what string) (release func(), err error) {
 		}, nil
 	}
 }
+
+// The lock may be held for a moment by someone who only asks whether it is free.
+const (
+	looks     = 4
+	lookAgain = 50 * time.Millisecond
+)
 
 // removed reports whether name is not the file f any more.
 func removed(f *os.File, name string) bool {

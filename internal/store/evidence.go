@@ -1,0 +1,91 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"midden/internal/cowrie"
+)
+
+// evidence looks for events in segments. It remembers what stands in the last
+// ones that it looked into: who asks for one event of a log asks for the next.
+type evidence struct {
+	segments map[int64]*standing
+	order    []int64 // of the segments, the latest last
+}
+
+// standing is what stands in a segment.
+type standing struct {
+	events, alike map[identity]bool
+}
+
+// maxEvidence is how many segments are remembered.
+const maxEvidence = 32
+
+// IsStored reports whether a raw event stands somewhere else: in a segment, as
+// it is or as the log had it, or as a dead letter. It is not to be called by
+// several goroutines.
+func (s *Store) IsStored(ctx context.Context, payload []byte) (bool, error) {
+	e, err := cowrie.Parse(payload)
+	if err != nil {
+		return s.counts(ctx, `SELECT count(*) FROM dead_letter_events WHERE digest = $1`, payloadDigest(payload))
+	}
+	id := cowrie.Identity(payload)
+	if e.Session == "" {
+		return s.counts(ctx, `SELECT count(*) FROM sessionless_events WHERE digest = $1`, id[:])
+	}
+	_, set, err := s.session(ctx, e.Session)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	like, found := cowrie.Likeness(payload), false
+	err = set.each(func(n int64) error {
+		if found {
+			return nil
+		}
+		in, err := s.standingIn(ctx, n)
+		if err == nil {
+			found = in.events[id] || in.alike[like]
+		}
+		return err
+	})
+	return found, err
+}
+
+func (s *Store) counts(ctx context.Context, query string, arg any) (bool, error) {
+	var n int64
+	err := s.db.QueryRowContext(ctx, query, arg).Scan(&n)
+	return n > 0, s.explain(err)
+}
+
+// standingIn returns what stands in a segment.
+func (s *Store) standingIn(ctx context.Context, segment int64) (*standing, error) {
+	ev := &s.evidence
+	if in := ev.segments[segment]; in != nil {
+		return in, nil
+	}
+	text, err := s.segment(ctx, segment)
+	if err != nil {
+		return nil, err
+	}
+	in := &standing{map[identity]bool{}, map[identity]bool{}}
+	eachLine(text, func(_ int, line []byte) error {
+		in.events[cowrie.Identity(line)] = true
+		in.alike[cowrie.Likeness(line)] = true
+		return nil
+	})
+	if len(ev.order) >= maxEvidence {
+		delete(ev.segments, ev.order[0])
+		ev.order = slices.Delete(ev.order, 0, 1)
+	}
+	if ev.segments == nil {
+		ev.segments = map[int64]*standing{}
+	}
+	ev.segments[segment] = in
+	ev.order = append(ev.order, segment)
+	return in, nil
+}
