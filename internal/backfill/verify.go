@@ -2,11 +2,8 @@ package backfill
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"midden/internal/cowrie"
@@ -261,171 +258,6 @@ func (v *verifier) lines() error {
 	})
 }
 
-// compare looks one by one at the ranges that differ.
-func (v *verifier) compare() error {
-	different := map[where]bool{}
-	for w, e := range v.expected {
-		if f := v.found[w]; f == nil || *f != *e {
-			different[w] = true
-		}
-	}
-	for w := range v.found {
-		if v.expected[w] == nil {
-			different[w] = true
-		}
-	}
-	for w := range v.unsound {
-		different[w] = true
-	}
-	order := slices.SortedFunc(maps.Keys(different), func(a, b where) int {
-		return cmp.Or(cmp.Compare(a.segment, b.segment), cmp.Compare(a.raw, b.raw))
-	})
-	for len(order) > 0 {
-		some := map[where][]cowrie.StoredSighting{}
-		n, rows := 0, int64(0)
-		for ; n < len(order) && (n == 0 || rows < rowsAtOnce); n++ {
-			some[order[n]] = nil
-			if f := v.found[order[n]]; f != nil {
-				rows += f.count
-			}
-		}
-		if err := v.compareSome(order[:n], some); err != nil {
-			return err
-		}
-		order = order[n:]
-	}
-	return nil
-}
-
-// rowsAtOnce is about how many stored sightings are held at once.
-const rowsAtOnce = 50_000
-
-func (v *verifier) compareSome(order []where, stored map[where][]cowrie.StoredSighting) error {
-	err := v.db.Sightings(v.ctx, func(s *cowrie.StoredSighting) error {
-		w := whereIs(s.Place)
-		if have, asked := stored[w]; asked {
-			stored[w] = append(have, *s)
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for _, w := range order {
-		r := v.newRange(w, stored[w])
-		if err := v.eventsOf(w, r.event); err != nil {
-			return err
-		}
-		if err := r.end(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// eventsOf calls f for the events of a range.
-func (v *verifier) eventsOf(w where, f func([]byte, cowrie.Place) error) error {
-	if w.segment == 0 {
-		after, through := (w.raw-1)*verifyRange, w.raw*verifyRange
-		return v.db.RawEvents(v.ctx, max(after, v.after), min(through, v.done), func(e *cowrie.RawEvent) error {
-			return f(e.Payload, cowrie.Place{Raw: e.ID})
-		})
-	}
-	return v.db.Segments(v.ctx, w.segment, func(seg *cowrie.Segment) error {
-		if seg.Damage != nil {
-			return nil // it was told of
-		}
-		return eachEvent(seg, f)
-	})
-}
-
-// eachEvent calls f for the events of a segment.
-func eachEvent(seg *cowrie.Segment, f func([]byte, cowrie.Place) error) error {
-	for text, n := seg.Text, 0; len(text) > 0; n++ {
-		end := bytes.IndexByte(text, '\n')
-		if end < 0 {
-			end = len(text) - 1
-		}
-		if err := f(text[:end], cowrie.Place{Segment: seg.ID, Index: n}); err != nil {
-			return err
-		}
-		text = text[end+1:]
-	}
-	return nil
-}
-
-// oneRange is a range that is looked at one by one.
-type oneRange struct {
-	v        *verifier
-	where    where
-	finder   *cowrie.Finder
-	stored   map[cowrie.Place]*cowrie.StoredSighting
-	there    map[cowrie.Place]bool // places at which there is an event
-	expected int64
-	missing  []cowrie.StoredSighting
-	wrong    []cowrie.StoredSighting
-}
-
-func (v *verifier) newRange(w where, stored []cowrie.StoredSighting) *oneRange {
-	r := &oneRange{v: v, where: w, finder: cowrie.NewFinder(), stored: map[cowrie.Place]*cowrie.StoredSighting{},
-		there: map[cowrie.Place]bool{}}
-	for i := range stored {
-		s := &stored[i]
-		if r.stored[s.Place] != nil { // an event makes one sighting
-			r.wrong = append(r.wrong, *s)
-			continue
-		}
-		r.stored[s.Place] = s
-	}
-	return r
-}
-
-func (r *oneRange) event(text []byte, p cowrie.Place) error {
-	found, err := r.finder.Find(text, "")
-	if r.stored[p] != nil {
-		r.there[p] = true
-	}
-	if err != nil || found.Sighting == nil {
-		return nil
-	}
-	r.expected++
-	if have := r.stored[p]; have != nil {
-		if have.Sound && r.v.hash.of(&have.Sighting, p) == r.v.hash.of(found.Sighting, p) {
-			delete(r.stored, p)
-			return nil
-		}
-		// It is replaced below.
-	} else if has, err := r.v.db.HasSighting(r.v.ctx, found.Sighting, p.Raw != 0); err != nil || has {
-		return err // another event said the same
-	}
-	r.missing = append(r.missing, cowrie.StoredSighting{Sighting: *found.Sighting, Place: p})
-	return nil
-}
-
-// end says what was found in the range.
-func (r *oneRange) end() error {
-	for p, s := range r.stored {
-		if p.Raw != 0 && !r.there[p] {
-			r.v.result.Orphans++
-			continue
-		}
-		r.wrong = append(r.wrong, *s)
-	}
-	missing, wrong := int64(len(r.missing)), int64(len(r.wrong))
-	if missing+wrong == 0 {
-		return nil
-	}
-	detail := fmt.Sprintf("%d missing, %d that no event bears out", missing, wrong)
-	for _, list := range [][]cowrie.StoredSighting{r.missing, r.wrong} {
-		if len(list) > 0 {
-			detail += fmt.Sprintf("; such as %s in session %s", list[0].Shasum, list[0].Session)
-			break
-		}
-	}
-	return r.v.gap(Gap{What: "sightings", Where: r.where.String(), Expected: r.expected, Found: r.expected - missing + wrong,
-		Detail: detail}, &cowrie.Mend{Missing: r.missing, Wrong: r.wrong})
-}
-
 // files compares every file with its sightings.
 func (v *verifier) files() error {
 	return v.db.Files(v.ctx, func(stored, derived *cowrie.File) error {
@@ -445,4 +277,19 @@ func (v *verifier) files() error {
 		v.result.Files++
 		return v.gap(g, &cowrie.Mend{Files: []string{g.Where}})
 	})
+}
+
+// eachEvent calls f for the events of a segment.
+func eachEvent(seg *cowrie.Segment, f func([]byte, cowrie.Place) error) error {
+	for text, n := seg.Text, 0; len(text) > 0; n++ {
+		end := bytes.IndexByte(text, '\n')
+		if end < 0 {
+			end = len(text) - 1
+		}
+		if err := f(text[:end], cowrie.Place{Segment: seg.ID, Index: n}); err != nil {
+			return err
+		}
+		text = text[end+1:]
+	}
+	return nil
 }
