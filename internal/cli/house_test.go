@@ -19,6 +19,8 @@ func TestHouse(t *testing.T) {
 		"enrich":                "cowrie enrich/virustotal",
 		"enrich/virustotal":     "cowrie",
 		"ingest":                "cowrie logs",
+		"backfill":              "cowrie",
+		"compact":               "cowrie",
 		"store":                 "cowrie",
 		"store/migrate":         "cowrie store",
 		"store/sqlite":          "cowrie store store/migrate",
