@@ -102,15 +102,18 @@ const hasVerdicts = `enrichment_status <> 'ignored' AND EXISTS (SELECT 1 FROM fi
 // tells a label and a type: those are what one told last, but a file that nobody
 // flags any more has no label.
 const showVerdicts = `UPDATE files SET
-	(vt_malicious, vt_total, vt_last_analysis, vt_checked_at, enrichment_status, vt_classification) =
+	(vt_malicious, vt_total, vt_last_analysis, vt_checked_at, enrichment_status) =
 		(SELECT malicious, total, analysed_at, observed_at,
-			CASE WHEN coalesce(malicious, total, analysed_at, first_submission_at, classification) IS NULL THEN 'unknown' ELSE 'known' END,
-			CASE WHEN malicious = 0 THEN NULL ELSE (SELECT classification FROM file_verdicts v WHERE v.shasum = files.shasum
-				AND classification IS NOT NULL ORDER BY observed_at DESC, source LIMIT 1) END
-			FROM file_verdicts v WHERE v.shasum = files.shasum ORDER BY observed_at DESC, source LIMIT 1),
+			CASE WHEN coalesce(malicious, total, analysed_at, first_submission_at, classification) IS NULL THEN 'unknown' ELSE 'known' END
+			` + latestVerdict + `),
+	vt_classification = CASE WHEN (SELECT malicious ` + latestVerdict + `) = 0 THEN NULL ELSE
+		(SELECT classification FROM file_verdicts v WHERE v.shasum = files.shasum AND classification IS NOT NULL
+			ORDER BY observed_at DESC, source LIMIT 1) END,
 	vt_description = (SELECT description FROM file_verdicts v WHERE v.shasum = files.shasum
 		AND description IS NOT NULL ORDER BY observed_at DESC, source LIMIT 1),
 	vt_first_seen = (SELECT min(first_submission_at) FROM file_verdicts v WHERE v.shasum = files.shasum)`
+
+const latestVerdict = `FROM file_verdicts v WHERE v.shasum = files.shasum ORDER BY observed_at DESC, source LIMIT 1`
 
 // TakenOverKey is the key in schema_state under which it stands from which
 // version of cowrieprocessor a database was taken over.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -111,55 +110,54 @@ func (l *looking) oldVerdicts() error {
 	return nil
 }
 
-// convertRows is how many old rows are converted in a transaction. To convert
-// one twice adds nothing.
-const convertRows = 2000
+// convertRows is how many verdicts are stored in a transaction. To store one
+// twice adds nothing.
+const convertRows = 1000
 
+// convert makes verdicts of the old rows. These stand once for each session: of
+// what is said in the same words of a file, the last counts.
 func (s *oldShape) convert(ctx context.Context, db *sql.DB, columns []string) error {
-	after := int64(math.MinInt64)
-	for {
-		n := 0
-		err := inTx(func(ctx context.Context, tx *sql.Tx) (err error) {
-			n, after, err = s.convertSome(ctx, tx, columns, after)
-			return err
-		})(ctx, db)
-		if err != nil || n == 0 {
-			return err
+	said := []string{s.shasum, s.malicious, s.flag, s.total, s.classification, s.description, s.submission, s.analysedAt}
+	exprs := slices.Clone(said)
+	for _, at := range s.observedAt {
+		exprs = append(exprs, "max("+at+")")
+	}
+	for i, e := range slices.Concat(said, s.observedAt) {
+		if !slices.Contains(columns, e) { // not every release has every column
+			exprs[i] = "NULL"
 		}
 	}
-}
-
-func (s *oldShape) convertSome(ctx context.Context, tx *sql.Tx, columns []string, after int64) (n int, last int64, err error) {
-	exprs := append([]string{s.shasum, s.malicious, s.flag, s.total, s.classification, s.description, s.submission, s.analysedAt}, s.observedAt...)
-	for i, e := range exprs {
-		if !slices.Contains(columns, e) {
-			exprs[i] = "NULL" // not every release has every column
-		}
-	}
-	rows, err := tx.QueryContext(ctx, `SELECT rowid, `+strings.Join(exprs, ", ")+` FROM `+oldFilesTable+`
-		WHERE rowid > $1 ORDER BY rowid LIMIT $2`, after, convertRows)
+	rows, err := db.QueryContext(ctx, `SELECT `+strings.Join(exprs, ", ")+` FROM `+oldFilesTable+`
+		GROUP BY `+strings.Join(exprs[:len(said)], ", "))
 	if err != nil {
-		return 0, 0, err
+		return err
 	}
 	defer rows.Close()
 	var verdicts []cowrie.Verdict
-	for last = after; rows.Next(); n++ {
+	store := inTx(func(ctx context.Context, tx *sql.Tx) error { return insertVerdicts(ctx, tx, verdicts) })
+	for rows.Next() {
 		values := make([]any, len(exprs))
-		into := []any{&last}
+		into := make([]any, len(exprs))
 		for i := range values {
-			into = append(into, &values[i])
+			into[i] = &values[i]
 		}
 		if err := rows.Scan(into...); err != nil {
-			return 0, 0, err
+			return err
 		}
 		if v, ok := oldVerdict(values); ok {
 			verdicts = append(verdicts, v)
 		}
+		if len(verdicts) == convertRows {
+			if err := store(ctx, db); err != nil {
+				return err
+			}
+			verdicts = nil
+		}
 	}
 	if err := rows.Err(); err != nil {
-		return 0, 0, err
+		return err
 	}
-	return n, last, insertVerdicts(ctx, tx, verdicts)
+	return store(ctx, db)
 }
 
 func insertVerdicts(ctx context.Context, tx *sql.Tx, verdicts []cowrie.Verdict) error {

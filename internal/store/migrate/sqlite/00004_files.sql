@@ -131,7 +131,7 @@ CREATE TABLE file_verdicts (
     classification TEXT,
     description    TEXT,
     body           BLOB,
-    UNIQUE (shasum, source, observed_at)
+    UNIQUE (shasum, observed_at, source)
 );
 
 CREATE TABLE maintenance (
