@@ -107,12 +107,12 @@ func (a *app) backfillRun(ctx context.Context, o backfill.Options, statusDir str
 	if stopped {
 		return err
 	}
-	if sum.Broken > 0 {
-		a.hint("%d events cannot be read and were kept as dead letters, too: \"midden dead-letters list\" shows them", sum.Broken)
-	}
 	if o.DryRun {
 		a.hint("nothing was written; sightings of the same event twice are counted twice here")
 		return nil
+	}
+	if sum.Broken > 0 {
+		a.hint("%d events cannot be read and were kept as dead letters, too: \"midden dead-letters list\" shows them", sum.Broken)
 	}
 	if staging, err := db.Staging(ctx, false, false); err == nil && staging.TakenOver != "" && sum.Rows > 0 {
 		a.hint("Next: \"midden verify\" compares what was derived with the events")

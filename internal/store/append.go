@@ -141,7 +141,7 @@ func (a *appending) chunk(c *cowrie.Chunk) error {
 		}
 	}
 	if c.File != nil {
-		return a.cursor(c.File, row)
+		return a.logFile(c.File, row)
 	}
 	return nil
 }
@@ -344,18 +344,18 @@ func (a *appending) sessionless(g *cowrie.Gathered, segment int64) error {
 	return nil
 }
 
-// cursor notes what a file holds, so that it need not be opened again.
-func (a *appending) cursor(f *cowrie.FileState, row *sourceRow) error {
+// logFile notes what a file holds, so that it need not be opened again.
+func (a *appending) logFile(f *cowrie.FileState, row *sourceRow) error {
 	var source any
 	if row != nil {
 		source = row.id
 	}
-	return a.exec(`INSERT INTO ingest_cursors (source, inode, size, mod_time, source_id, pending_bytes, problem, last_ingest_at)
+	return a.exec(`INSERT INTO log_files (path, inode, size, mod_time, source_id, pending_bytes, problem, updated_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-		ON CONFLICT (source) DO UPDATE SET inode = excluded.inode, size = excluded.size, mod_time = excluded.mod_time,
+		ON CONFLICT (path) DO UPDATE SET inode = excluded.inode, size = excluded.size, mod_time = excluded.mod_time,
 			source_id = excluded.source_id, pending_bytes = excluded.pending_bytes, problem = excluded.problem,
-			last_ingest_at = excluded.last_ingest_at`,
-		f.Path, fmt.Sprint(f.Inode), f.Size, f.ModTime, source, f.Pending, orNull(f.Problem), cowrie.FromStd(a.now).SQL())
+			updated_at = excluded.updated_at`,
+		f.Path, fmt.Sprint(f.Inode), f.Size, f.ModTime, source, f.Pending, orNull(f.Problem), cowrie.FromStd(a.now).String())
 }
 
 // prepared returns a statement of this transaction, prepared once.

@@ -70,21 +70,16 @@ func (a *appending) move(m *cowrie.Moved) error {
 	tally.Duplicates = tally.Lines - tally.Events - tally.DeadLetters - tally.Blank
 	a.tally = tally
 	source, err := a.movedSource(tally, m.Through)
-	if err != nil || g.Events == 0 {
-		return err
-	}
-	origins, err := originsText(m.Origins)
 	if err != nil {
 		return err
 	}
 	var segment int64
-	if err := a.row(`INSERT INTO event_segments (source_id, source_offset, source_length, event_count, first_event_at,
-		last_event_at, text_size, checksum, origins, events) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id`,
-		[]any{source, m.From, m.Through - m.From, g.Events, timeText(g.First), timeText(g.Last), seg.size, int64(seg.checksum),
-			origins, seg.blob}, &segment); err != nil {
-		return err
+	if g.Events > 0 {
+		if segment, err = a.movedSegment(source, m, g, seg); err != nil {
+			return err
+		}
 	}
-	if err := a.movedSessions(g, seg, segment); err != nil {
+	if err := a.movedSessions(m.Gathered, g, seg, segment); err != nil {
 		return err
 	}
 	if err := a.sessionless(g, segment); err != nil {
@@ -100,6 +95,18 @@ func (a *appending) move(m *cowrie.Moved) error {
 		}
 	}
 	return a.flushSessions()
+}
+
+func (a *appending) movedSegment(source int64, m *cowrie.Moved, g *cowrie.Gathered, seg *sealed) (id int64, err error) {
+	origins, err := originsText(m.Origins)
+	if err != nil {
+		return 0, err
+	}
+	err = a.row(`INSERT INTO event_segments (source_id, source_offset, source_length, event_count, first_event_at,
+		last_event_at, text_size, checksum, origins, events) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id`,
+		[]any{source, m.From, m.Through - m.From, g.Events, timeText(g.First), timeText(g.Last), seg.size, int64(seg.checksum),
+			origins, seg.blob}, &id)
+	return id, err
 }
 
 // movedSource counts lines into the source of moved events, and returns its id.
@@ -128,55 +135,54 @@ func originsText(runs []cowrie.OriginRun) (string, error) {
 	return jsonText(list)
 }
 
-// movedSessions makes the sessions of moved events anew.
-func (a *appending) movedSessions(g *cowrie.Gathered, seg *sealed, segment int64) error {
+// movedSessions makes the sessions of moved events anew: of all of them, and of
+// those that were not known.
+func (a *appending) movedSessions(all, fresh *cowrie.Gathered, seg *sealed, segment int64) error {
 	// Nearly always all events of a session come at once.
 	scattered := map[string]*sessionEvents{}
-	for id, session := range g.Sessions {
-		row := a.sessions[id]
+	for id := range all.Sessions {
+		session, row := fresh.Sessions[id], a.sessions[id]
 		if row == nil {
-			row = &sessionRow{session: session}
+			row = &sessionRow{session: all.Sessions[id]}
 			a.sessions[id] = row
 		}
-		row.derived = true
-		row.fresh = session.Events
-		row.inSegments += session.Events
 		rest, err := a.hasRaw(id)
+		switch {
+		case err != nil:
+			return err
+		case session == nil || rest || len(row.segments) > 0:
+			scattered[id] = newSessionEvents(id)
+		case session.Sensor == "":
+			session.Sensor = row.session.Sensor
+			fallthrough
+		default:
+			row.session = session
+		}
+		row.derived = true
+		if session != nil {
+			row.fresh = session.Events
+			row.inSegments += session.Events
+		}
+	}
+	if len(scattered) > 0 {
+		text, err := a.s.seal.open(segment, seg)
 		if err != nil {
 			return err
 		}
-		if rest || len(row.segments) > 0 {
-			scattered[id] = newSessionEvents(id)
-			continue
-		}
-		if session.Sensor == "" {
-			session.Sensor = row.session.Sensor
-		}
-		row.session = session
-		row.segments = row.segments.add(segment)
-	}
-	if len(scattered) == 0 {
-		return nil
-	}
-	text, err := a.s.seal.open(segment, seg)
-	if err != nil {
-		return err
-	}
-	defer done(text)
-	err = eachLine(text, func(_ int, line []byte) error {
-		if e, err := cowrie.Parse(line); err == nil && scattered[e.Session] != nil {
-			scattered[e.Session].addStored(line, true)
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for _, id := range sortedKeys(scattered) {
-		row := a.sessions[id]
-		if err := a.gatherSession(row, scattered[id], 0, 0); err != nil {
+		defer done(text)
+		if err := eachEventOf(text, func(session string, _ int, line []byte) {
+			if e := scattered[session]; e != nil {
+				e.addStored(line, true)
+			}
+		}); err != nil {
 			return err
 		}
+		if err := a.gatherSessions(scattered, 0, 0); err != nil {
+			return err
+		}
+	}
+	for id := range fresh.Sessions {
+		row := a.sessions[id]
 		row.segments = row.segments.add(segment)
 	}
 	return nil

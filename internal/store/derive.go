@@ -2,6 +2,8 @@ package store
 
 import (
 	"database/sql"
+	"maps"
+	"slices"
 
 	"midden/internal/cowrie"
 )
@@ -95,8 +97,9 @@ func (a *appending) rawSessionless(e *cowrie.Sessionless) (n int, err error) {
 	if any, err := a.anyRaw(); err != nil || !any || a.moving {
 		return 0, err
 	}
-	rows, err := a.query(`SELECT payload FROM raw_events WHERE event_timestamp IS $1 AND `+a.s.engine.Raw.Session+` IS NULL`,
-		orNull(e.Timestamp))
+	// Of a damaged row, which the index knows without a time, SQLite can compute
+	// no column: nothing but the payload is asked for.
+	rows, err := a.query(`SELECT payload FROM raw_events WHERE event_timestamp IS $1`, orNull(e.Timestamp))
 	if err != nil {
 		return 0, err
 	}
@@ -123,14 +126,22 @@ func (a *appending) derive(row *sessionRow, segment int64, base int) error {
 	if raw, err := a.hasRaw(row.session.ID); err != nil || !raw {
 		return err
 	}
-	return a.gatherSession(row, newSessionEvents(row.session.ID), segment, base)
+	id := row.session.ID
+	return a.gatherSessions(map[string]*sessionEvents{id: newSessionEvents(id)}, segment, base)
 }
 
-// gatherSession makes the row of a session anew out of some events, those in
-// its segments, and its raw events. Of one segment the events from place base on
+// gatherSessions makes rows of sessions anew out of some events, those in their
+// segments, and their raw events. Of one segment the events from place base on
 // are left out.
-func (a *appending) gatherSession(row *sessionRow, all *sessionEvents, segment int64, base int) error {
-	err := row.segments.each(func(n int64) error {
+func (a *appending) gatherSessions(all map[string]*sessionEvents, segment int64, base int) error {
+	segments := map[int64]bool{}
+	for id := range all {
+		a.sessions[id].segments.each(func(n int64) error {
+			segments[n] = true
+			return nil
+		})
+	}
+	for _, n := range slices.Sorted(maps.Keys(segments)) {
 		var foreign bool
 		if err := a.row(`SELECT origins IS NOT NULL FROM event_segments WHERE id = $1`, []any{n}, &foreign); err != nil {
 			return err
@@ -139,27 +150,39 @@ func (a *appending) gatherSession(row *sessionRow, all *sessionEvents, segment i
 		if err != nil {
 			return err
 		}
-		return eachLine(text, func(index int, line []byte) error {
-			if n != segment || index < base {
-				all.addStored(line, foreign)
+		err = eachEventOf(text, func(session string, index int, line []byte) {
+			if e := all[session]; e != nil && (n != segment || index < base) {
+				e.addStored(line, foreign)
 			}
-			return nil
 		})
-	})
-	if err != nil {
-		return err
+		if err != nil {
+			return err
+		}
 	}
-	err = a.eachRaw(all.id, func(text []byte) error {
-		all.addRaw(text)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if s := all.session(row.session.Sensor); s != nil {
-		row.session, row.derived = s, true
+	for _, id := range sortedKeys(all) {
+		e, row := all[id], a.sessions[id]
+		if err := a.eachRaw(id, func(text []byte) error {
+			e.addRaw(text)
+			return nil
+		}); err != nil {
+			return err
+		}
+		if s := e.session(row.session.Sensor); s != nil {
+			row.session, row.derived = s, true
+		}
 	}
 	return nil
+}
+
+// eachEventOf calls f for each event of a segment's text, with its session.
+func eachEventOf(text []byte, f func(session string, index int, line []byte)) error {
+	return eachLine(text, func(index int, line []byte) error {
+		e, err := cowrie.Parse(line)
+		if err == nil {
+			f(e.Session, index, line)
+		}
+		return err
+	})
 }
 
 // sessionEvents adds up all events of a session, each once. It holds about
@@ -178,12 +201,9 @@ func newSessionEvents(id string) *sessionEvents {
 	return &sessionEvents{id: id, stored: map[identity]bool{}, alike: map[identity]bool{}}
 }
 
-// addStored adds a line of a segment, if it is of the session. foreign tells
-// that cowrieprocessor had it before.
+// addStored adds a line of a segment. foreign tells that cowrieprocessor had it
+// before.
 func (e *sessionEvents) addStored(line []byte, foreign bool) {
-	if ev, err := cowrie.Parse(line); err != nil || ev.Session != e.id {
-		return
-	}
 	e.stored[cowrie.Identity(line)] = true
 	if !foreign {
 		e.alike[cowrie.Likeness(line)] = true

@@ -131,7 +131,7 @@ func (s *Store) checkDeadLetters(ctx context.Context) (CheckState, string, error
 func (s *Store) checkProblems(ctx context.Context) (CheckState, string, error) {
 	var n int64
 	var first string
-	err := s.db.QueryRowContext(ctx, `SELECT count(*), min(source || ': ' || problem) FROM ingest_cursors
+	err := s.db.QueryRowContext(ctx, `SELECT count(*), min(path || ': ' || problem) FROM log_files
 		WHERE problem IS NOT NULL`).Scan(&n, scanText{&first})
 	if n > 0 {
 		return CheckNotice, fmt.Sprintf("%d files could not be read to their end, such as %s", n, first), err

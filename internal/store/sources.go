@@ -38,17 +38,15 @@ func (s *Store) Sources(ctx context.Context, fingerprint string) ([]cowrie.Sourc
 func (s *Store) File(ctx context.Context, path string) (*cowrie.FileState, error) {
 	f := &cowrie.FileState{Path: path}
 	var inode string
-	var size, modTime, source sql.NullInt64
-	err := s.db.QueryRowContext(ctx, `SELECT inode, size, mod_time, source_id, pending_bytes, problem
-		FROM ingest_cursors WHERE source = $1`, path).
-		Scan(scanText{&inode}, &size, &modTime, &source, &f.Pending, scanText{&f.Problem})
-	if errors.Is(err, sql.ErrNoRows) || err == nil && !modTime.Valid { // not one of ours
+	var source sql.NullInt64
+	err := s.db.QueryRowContext(ctx, `SELECT inode, size, mod_time, source_id, pending_bytes, problem FROM log_files
+		WHERE path = $1`, path).Scan(&inode, &f.Size, &f.ModTime, &source, &f.Pending, scanText{&f.Problem})
+	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, s.explain(err)
 	}
-	f.Size, f.ModTime = size.Int64, modTime.Int64
 	f.Inode, _ = strconv.ParseUint(inode, 10, 64)
 	if source.Valid {
 		f.Source = &cowrie.Source{ID: source.Int64}

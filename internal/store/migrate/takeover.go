@@ -184,7 +184,7 @@ func (l *looking) tables() error {
 	if slices.Contains(have, "event_segments") { // an earlier run made ours already
 		return nil
 	}
-	for _, ours := range []string{"sources", "event_segments", "sessionless_events", "file_sightings", "file_verdicts", "maintenance"} {
+	for _, ours := range []string{"sources", "log_files", "event_segments", "sessionless_events", "file_sightings", "file_verdicts", "maintenance"} {
 		if slices.Contains(have, ours) {
 			return fmt.Errorf("%w: it has a table %s that cowrieprocessor does not make; rename it and try again", ErrForeign, ours)
 		}

@@ -18,12 +18,6 @@ ALTER TABLE session_summaries ADD COLUMN shared_id BOOLEAN NOT NULL DEFAULT 0;
 ALTER TABLE session_summaries ADD COLUMN segments TEXT;
 ALTER TABLE session_summaries ADD COLUMN segment_events INTEGER NOT NULL DEFAULT 0;
 
-ALTER TABLE ingest_cursors ADD COLUMN source_id INTEGER;
-ALTER TABLE ingest_cursors ADD COLUMN size INTEGER;
-ALTER TABLE ingest_cursors ADD COLUMN mod_time INTEGER;
-ALTER TABLE ingest_cursors ADD COLUMN pending_bytes INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE ingest_cursors ADD COLUMN problem TEXT;
-
 ALTER TABLE dead_letter_events ADD COLUMN source_id INTEGER;
 ALTER TABLE dead_letter_events ADD COLUMN length INTEGER;
 ALTER TABLE dead_letter_events ADD COLUMN digest TEXT;
@@ -47,6 +41,18 @@ CREATE TABLE sources (
     updated_at     TEXT NOT NULL
 );
 CREATE INDEX ix_sources_fingerprint ON sources (fingerprint);
+
+-- Not ingest_cursors: cowrieprocessor takes what stands there for its own.
+CREATE TABLE log_files (
+    path          TEXT NOT NULL PRIMARY KEY,
+    inode         TEXT NOT NULL,
+    size          INTEGER NOT NULL,
+    mod_time      INTEGER NOT NULL,
+    source_id     INTEGER,
+    pending_bytes INTEGER NOT NULL DEFAULT 0,
+    problem       TEXT,
+    updated_at    TEXT NOT NULL
+);
 
 CREATE TABLE event_segments (
     id             INTEGER PRIMARY KEY,
