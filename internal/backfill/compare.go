@@ -61,9 +61,11 @@ func (v *verifier) compareSome(order []where, stored map[where][]cowrie.StoredSi
 	}
 	for _, w := range order {
 		r := v.newRange(w, stored[w])
-		if err := v.eventsOf(w, r.event); err != nil {
+		readable, err := v.eventsOf(w, r.event)
+		if err != nil {
 			return err
 		}
+		r.unreadable = !readable
 		if err := r.end(); err != nil {
 			return err
 		}
@@ -71,32 +73,37 @@ func (v *verifier) compareSome(order []where, stored map[where][]cowrie.StoredSi
 	return nil
 }
 
-// eventsOf calls f for the events of a range.
-func (v *verifier) eventsOf(w where, f func([]byte, cowrie.Place) error) error {
+// eventsOf calls f for the events of a range. It reports false if that is a
+// segment that is damaged or gone.
+func (v *verifier) eventsOf(w where, f func([]byte, cowrie.Place) error) (readable bool, err error) {
 	if w.segment == 0 {
 		after, through := (w.raw-1)*verifyRange, w.raw*verifyRange
-		return v.db.RawEvents(v.ctx, max(after, v.after), min(through, v.done), func(e *cowrie.RawEvent) error {
+		return true, v.db.RawEvents(v.ctx, max(after, v.after), min(through, v.done), func(e *cowrie.RawEvent) error {
 			return f(e.Payload, cowrie.Place{Raw: e.ID})
 		})
 	}
-	return v.db.Segments(v.ctx, w.segment, func(seg *cowrie.Segment) error {
-		if seg.Damage != nil {
+	err = v.db.Segments(v.ctx, w.segment, func(seg *cowrie.Segment) error {
+		if readable = seg.Damage == nil; !readable {
 			return nil // it was told of
 		}
 		return eachEvent(seg, f)
 	})
+	return readable, err
 }
 
 // oneRange is a range that is looked at one by one.
 type oneRange struct {
-	v        *verifier
-	where    where
-	finder   *cowrie.Finder
-	stored   map[cowrie.Place]*cowrie.StoredSighting
-	there    map[cowrie.Place]bool // places at which there is an event
-	expected int64
-	missing  []cowrie.StoredSighting
-	wrong    []cowrie.StoredSighting
+	v      *verifier
+	where  where
+	finder *cowrie.Finder
+	stored map[cowrie.Place]*cowrie.StoredSighting
+	there  map[cowrie.Place]bool // places at which there is an event
+	// unreadable: it is a segment that is damaged or gone. What it bore out stays.
+	unreadable bool
+	expected   int64
+	missing    []cowrie.StoredSighting
+	wrong      []cowrie.StoredSighting
+	twice      []cowrie.StoredSighting // a second sighting at the same place
 }
 
 func (v *verifier) newRange(w where, stored []cowrie.StoredSighting) *oneRange {
@@ -105,7 +112,7 @@ func (v *verifier) newRange(w where, stored []cowrie.StoredSighting) *oneRange {
 	for i := range stored {
 		s := &stored[i]
 		if r.stored[s.Place] != nil { // an event makes one sighting
-			r.wrong = append(r.wrong, *s)
+			r.twice = append(r.twice, *s)
 			continue
 		}
 		r.stored[s.Place] = s
@@ -128,21 +135,52 @@ func (r *oneRange) event(text []byte, p cowrie.Place) error {
 			return nil
 		}
 		// It is replaced below.
-	} else if has, err := r.v.db.HasSighting(r.v.ctx, found.Sighting, p.Raw != 0); err != nil || has {
-		return err // another event said the same
+	} else if has, err := r.elsewhere(found.Sighting, p); err != nil || has {
+		return err
 	}
 	r.missing = append(r.missing, cowrie.StoredSighting{Sighting: *found.Sighting, Place: p})
 	return nil
 }
 
+// elsewhere reports whether a sighting stands at another event that says the
+// same. One that stands where no event says so is wrong.
+func (r *oneRange) elsewhere(s *cowrie.Sighting, p cowrie.Place) (bool, error) {
+	have, err := r.v.db.SameSighting(r.v.ctx, s, p.Raw != 0)
+	if err != nil || have == nil {
+		return false, err
+	}
+	if have.Raw == 0 {
+		n, there := r.v.events[have.Segment]
+		if there = there && (n < 0 || int64(have.Index) < n); !there {
+			r.wrong = append(r.wrong, *have)
+		}
+		return there, nil
+	}
+	bearsOut := false
+	finder := cowrie.NewFinder()
+	err = r.v.db.RawEvents(r.v.ctx, have.Raw-1, have.Raw, func(e *cowrie.RawEvent) error {
+		found, err := finder.Find(e.Payload, "")
+		bearsOut = err == nil && found.Sighting != nil &&
+			r.v.hash.of(found.Sighting, p) == r.v.hash.of(s, p)
+		return nil
+	})
+	if err == nil && !bearsOut && whereIs(have.Place) != r.where {
+		r.wrong = append(r.wrong, *have) // in its own range it is found out anyway
+	}
+	return bearsOut, err
+}
+
 // end says what was found in the range.
 func (r *oneRange) end() error {
 	for p, s := range r.stored {
-		if p.Raw != 0 && !r.there[p] {
+		if !r.there[p] && (p.Raw != 0 || r.unreadable) {
 			r.v.result.Orphans++
 			continue
 		}
 		r.wrong = append(r.wrong, *s)
+	}
+	if !r.unreadable {
+		r.wrong = append(r.wrong, r.twice...)
 	}
 	missing, wrong := int64(len(r.missing)), int64(len(r.wrong))
 	if missing+wrong == 0 {

@@ -154,7 +154,7 @@ func ParseWindow(s string) (*Window, error) {
 	from, until, ok := strings.Cut(s, "-")
 	a, err1 := time.Parse("15:04", from)
 	b, err2 := time.Parse("15:04", until)
-	if !ok || err1 != nil || err2 != nil || from == until {
+	if !ok || err1 != nil || err2 != nil || a.Equal(b) {
 		return nil, fmt.Errorf("%q is no window: use one such as 22:00-06:00, in local time", s)
 	}
 	return &Window{a.Hour()*60 + a.Minute(), b.Hour()*60 + b.Minute()}, nil

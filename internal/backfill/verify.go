@@ -24,7 +24,8 @@ type Snapshot interface {
 	Sightings(context.Context, func(*cowrie.StoredSighting) error) error
 	// Files calls f for each file as it is stored and as its sightings say.
 	Files(context.Context, func(stored, derived *cowrie.File) error) error
-	HasSighting(ctx context.Context, s *cowrie.Sighting, raw bool) (bool, error)
+	// SameSighting returns the stored sighting that is this one; nil if there is none.
+	SameSighting(ctx context.Context, s *cowrie.Sighting, raw bool) (*cowrie.StoredSighting, error)
 	HasVerdict(context.Context, *cowrie.Verdict) (bool, error)
 }
 
@@ -89,6 +90,7 @@ type verifier struct {
 	expected    map[where]*total
 	found       map[where]*total
 	inSegments  map[int64]int64 // events in the segments of each source
+	events      map[int64]int64 // in each segment; -1 if it is damaged
 	unsound     map[where]bool  // ranges with sightings whose key is not that of their columns
 	result      Verification
 	bytes, of   int64 // of events: looked at, and in all
@@ -216,7 +218,7 @@ func (v *verifier) rawEvents() error {
 
 // segments reads every segment, and looks that it is what it is said to be.
 func (v *verifier) segments() error {
-	v.inSegments = map[int64]int64{}
+	v.inSegments, v.events = map[int64]int64{}, map[int64]int64{}
 	finder := cowrie.NewFinder()
 	return v.db.Segments(v.ctx, 0, func(seg *cowrie.Segment) error {
 		v.result.Segments++
@@ -224,6 +226,7 @@ func (v *verifier) segments() error {
 		w := where{segment: seg.ID}
 		if seg.Damage != nil {
 			delete(v.found, w) // there is nothing to compare it with
+			v.events[seg.ID] = -1
 			return v.gap(Gap{What: "segment", Where: w.String(), Expected: seg.Events, Detail: seg.Damage.Error()}, nil)
 		}
 		n := int64(0)
@@ -235,6 +238,7 @@ func (v *verifier) segments() error {
 			return err
 		}
 		v.inSegments[seg.Source] += n
+		v.events[seg.ID] = n
 		if n != seg.Events {
 			return v.gap(Gap{What: "segment", Where: w.String(), Expected: seg.Events, Found: n, Detail: "it holds another number of events than it is said to"}, nil)
 		}

@@ -232,5 +232,6 @@ func (r *run) isStored(ctx context.Context, e *cowrie.RawEvent) error {
 
 // sameEvent reports whether a line of a segment is a payload.
 func sameEvent(line, payload []byte) bool {
-	return bytes.Equal(line, bytes.TrimSpace(payload)) || cowrie.Identity(line) == cowrie.Identity(payload)
+	payload = cowrie.Trim(payload)
+	return bytes.Equal(line, payload) || cowrie.Identity(line) == cowrie.Identity(payload)
 }

@@ -133,8 +133,13 @@ func (f *fields) typed() []byte {
 		return f.input.bytes()
 	}
 	message := f.message.bytes()
-	for _, prefix := range []string{"CMD: ", "Command not found: "} {
+	for _, prefix := range []string{"CMD: ", "Command not found: ", "Command found: "} {
 		if text, ok := bytes.CutPrefix(message, []byte(prefix)); ok {
+			return text
+		}
+	}
+	if bytes.HasPrefix(message, []byte("INPUT (")) {
+		if _, text, ok := bytes.Cut(message, []byte("): ")); ok {
 			return text
 		}
 	}

@@ -38,7 +38,7 @@ func NewFinder() *Finder { return &Finder{newReader()} }
 // Find reads the text of one event. sensor names its sensor if it does not say
 // itself. The error is that of Parse.
 func (f *Finder) Find(text []byte, sensor string) (Finding, error) {
-	if _, err := f.r.read(trim(text)); err != nil {
+	if _, err := f.r.read(Trim(text)); err != nil {
 		return Finding{}, err
 	}
 	m := &f.r.fields

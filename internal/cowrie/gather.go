@@ -85,7 +85,7 @@ func Gather(lines Lines, sensor string, skip func(session string, text []byte) b
 		var line []byte
 		line, pos = lines.next(pos, n)
 		g.Lines++
-		trimmed := trim(line)
+		trimmed := Trim(line)
 		if len(trimmed) == 0 {
 			g.Blank++
 			continue
@@ -131,9 +131,9 @@ func (g *Gathered) keep(data, text []byte) {
 	g.Text = append(g.Text, '\n')
 }
 
-// trim takes a byte order mark off the beginning of a line, and white space
+// Trim takes a byte order mark off the beginning of a line, and white space
 // off both ends.
-func trim(line []byte) []byte {
+func Trim(line []byte) []byte {
 	if len(line) > 0 && line[0] == byteOrderMark[0] {
 		line = bytes.TrimPrefix(line, byteOrderMark)
 	}

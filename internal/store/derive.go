@@ -75,7 +75,7 @@ func (a *appending) eachRaw(session string, f func(text []byte) error) error {
 		if err := rows.Scan(&text); err != nil {
 			return err
 		}
-		if err := f(text); err != nil {
+		if err := f(cowrie.Trim(text)); err != nil {
 			return err
 		}
 	}
@@ -99,7 +99,7 @@ func (a *appending) rawSessionless(e *cowrie.Sessionless) (n int, err error) {
 	}
 	// Of a damaged row, which the index knows without a time, SQLite can compute
 	// no column: nothing but the payload is asked for.
-	rows, err := a.query(`SELECT payload FROM raw_events WHERE event_timestamp IS $1`, orNull(e.Timestamp))
+	rows, err := a.query(`SELECT payload FROM raw_events WHERE `+a.s.engine.Raw.Time+` IS $1`, orNull(e.Timestamp))
 	if err != nil {
 		return 0, err
 	}
@@ -109,7 +109,7 @@ func (a *appending) rawSessionless(e *cowrie.Sessionless) (n int, err error) {
 		if err := rows.Scan(&text); err != nil {
 			return 0, err
 		}
-		if cowrie.Identity(text) == e.Digest {
+		if cowrie.Identity(cowrie.Trim(text)) == e.Digest {
 			n++
 		}
 	}

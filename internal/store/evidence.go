@@ -27,9 +27,11 @@ const maxEvidence = 32
 // it is or as the log had it, or as a dead letter. It is not to be called by
 // several goroutines.
 func (s *Store) IsStored(ctx context.Context, payload []byte) (bool, error) {
+	whole := payload
+	payload = cowrie.Trim(payload)
 	e, err := cowrie.Parse(payload)
 	if err != nil {
-		return s.counts(ctx, `SELECT count(*) FROM dead_letter_events WHERE digest = $1`, payloadDigest(payload))
+		return s.counts(ctx, `SELECT count(*) FROM dead_letter_events WHERE digest = $1`, payloadDigest(whole))
 	}
 	id := cowrie.Identity(payload)
 	if e.Session == "" {

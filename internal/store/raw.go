@@ -12,6 +12,7 @@ import (
 type Raw struct {
 	ByType  bool   // there is an index on event_type
 	Session string // the expression of an event's session on which there is an index
+	Time    string // the expression of its timestamp, the same if it can be
 }
 
 // HasRawEvents reports whether there is a table of raw events at all.
@@ -107,6 +108,7 @@ func (s *Store) eachRaw(ctx context.Context, where conditions, order string, q E
 			if err := scan(&e.Raw, &payload); err != nil {
 				return err
 			}
+			payload = cowrie.Trim(payload)
 			var err error
 			if e.Event, err = cowrie.Parse(payload); err != nil || !q.fits(&e.Event) {
 				return nil
@@ -131,12 +133,12 @@ func (s *Store) rawEventsThat(ctx context.Context, q EventFilter, f func(*Event)
 		// more than a day off.
 		const day = cowrie.Time(24 * 3600 * 1e6)
 		if q.Since != cowrie.NoTime {
-			where.add("event_timestamp >= ?", (q.Since - day).SQL()[:10])
+			where.add(s.engine.Raw.Time+" >= ?", (q.Since - day).SQL()[:10])
 		}
 		if q.Until != cowrie.NoTime {
-			where.add("event_timestamp < ?", (q.Until + 2*day).SQL()[:10])
+			where.add(s.engine.Raw.Time+" < ?", (q.Until + 2*day).SQL()[:10])
 		}
-		order = "event_timestamp, id"
+		order = s.engine.Raw.Time + ", id"
 	case q.Type != "" && !strings.HasSuffix(q.Type, "*") && s.engine.Raw.ByType:
 		where.add("event_type = ?", q.Type)
 	}

@@ -63,32 +63,29 @@ func (sn *Snapshot) Sightings(ctx context.Context, f func(*cowrie.StoredSighting
 	})
 }
 
-// HasSighting reports whether a sighting is stored, wherever its event stands.
-// raw says that it comes from a raw event, of which the log may have had
-// another text.
-func (sn *Snapshot) HasSighting(ctx context.Context, s *cowrie.Sighting, raw bool) (bool, error) {
-	found := false
+// SameSighting returns the stored sighting that is this one, wherever its event
+// stands; nil if there is none. raw says that it comes from a raw event, of which
+// the log may have had another text.
+func (sn *Snapshot) SameSighting(ctx context.Context, s *cowrie.Sighting, raw bool) (found *cowrie.StoredSighting, err error) {
 	key := sightingKey(s)
-	err := sn.each(ctx, `SELECT sighting_key, sensor, shasum = $2 AND kind = $3 AND seen_at = $4 AND segment_id IS NOT NULL
-		FROM file_sightings WHERE session_id = $1`, []any{s.Session, s.Shasum, string(s.Kind), s.SeenAt.String()},
-		func(scan func(...any) error) error {
-			var have []byte
-			var sensor string
-			var alike sql.NullBool
-			if err := scan(&have, scanText{&sensor}, &alike); err != nil {
-				return err
-			}
-			same := string(have) == string(key[:])
-			if !same && s.Sensor == "" && sensor != "" {
-				// The loader was told the sensor.
-				told := *s
-				told.Sensor = sensor
-				k := sightingKey(&told)
-				same = string(have) == string(k[:])
-			}
-			found = found || same || raw && alike.Bool
-			return nil
-		})
+	err = sn.each(ctx, storedSighting+` WHERE session_id = $1`, []any{s.Session}, func(scan func(...any) error) error {
+		row := &cowrie.StoredSighting{}
+		if err := scanStored(scan, row); err != nil {
+			return err
+		}
+		told := *s
+		if told.Sensor == "" {
+			told.Sensor = row.Sensor // the loader was told the sensor
+		}
+		have := sightingKey(&row.Sighting)
+		same := row.Sound && (have == key || have == sightingKey(&told))
+		alike := raw && row.Segment != 0 && s.SeenAt != cowrie.NoTime &&
+			row.Shasum == s.Shasum && row.Kind == s.Kind && row.SeenAt == s.SeenAt
+		if same || alike {
+			found = row
+		}
+		return nil
+	})
 	return found, err
 }
 
@@ -239,8 +236,10 @@ func (sn *Snapshot) Files(ctx context.Context, f func(stored, derived *cowrie.Fi
 	if err == nil {
 		err = end(file)
 	}
-	if err == nil {
-		err = upTo("g") // behind every hash
+	for err == nil && stored != nil { // behind all that have sightings
+		if err = f(stored, nil); err == nil {
+			stored, err = next()
+		}
 	}
 	return err
 }

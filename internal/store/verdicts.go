@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -30,16 +29,16 @@ func (s *Store) AddVerdicts(ctx context.Context, verdicts []cowrie.Verdict) (add
 func (a *appending) flushVerdicts() error {
 	for i := range a.verdicts {
 		v := &a.verdicts[i]
-		body, err := a.bodyToKeep(v)
+		body, bodyOf, err := a.bodyToKeep(v)
 		if err != nil {
 			return err
 		}
 		n, err := a.changed(`INSERT INTO file_verdicts (shasum, source, observed_at, analysed_at, first_submission_at, malicious,
-			suspicious, undetected, harmless, total, classification, description, body)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING`,
+			suspicious, undetected, harmless, total, classification, description, body, body_of)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING`,
 			v.Shasum, v.Source, v.ObservedAt.String(), timeText(v.AnalysedAt), timeText(v.FirstSubmission),
 			engines(v.Malicious), engines(v.Suspicious), engines(v.Undetected), engines(v.Harmless), engines(v.Total),
-			orNull(v.Classification), orNull(v.Description), body)
+			orNull(v.Classification), orNull(v.Description), body, bodyOf)
 		if err != nil {
 			return err
 		}
@@ -70,28 +69,28 @@ func (a *appending) flushVerdicts() error {
 // engines is a number of engines; NULL if it was not said.
 func engines(n int) any { return orNull64(int64(n), n < 0) }
 
-// bodyToKeep returns the answer behind a verdict, compressed; NULL if it is
-// the same as that of the verdict before.
-func (a *appending) bodyToKeep(v *cowrie.Verdict) (any, error) {
+// bodyToKeep returns the answer behind a verdict, compressed, or the verdict that
+// has the same one already.
+func (a *appending) bodyToKeep(v *cowrie.Verdict) (body, of any, err error) {
 	if v.Body == nil {
-		return nil, nil
+		return nil, nil, nil
 	}
 	var stored bool
 	if err := a.row(`SELECT EXISTS (SELECT 1 FROM file_verdicts WHERE shasum = $1 AND source = $2 AND observed_at = $3)`,
 		[]any{v.Shasum, v.Source, v.ObservedAt.String()}, &stored); err != nil || stored {
-		return nil, err
+		return nil, nil, err
 	}
-	var before []byte
-	err := a.row(`SELECT body FROM file_verdicts WHERE shasum = $1 AND source = $2 AND body IS NOT NULL AND observed_at < $3
-		ORDER BY observed_at DESC LIMIT 1`, []any{v.Shasum, v.Source, v.ObservedAt.String()}, &before)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return nil, err
+	packed := a.s.seal.seal(v.Body).blob
+	var same int64
+	err = a.row(`SELECT id FROM file_verdicts WHERE shasum = $1 AND source = $2 AND body = $3 LIMIT 1`,
+		[]any{v.Shasum, v.Source, packed}, &same)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return packed, nil, nil
+	case err != nil:
+		return nil, nil, err
 	}
-	body := a.s.seal.seal(v.Body).blob
-	if bytes.Equal(body, before) {
-		return nil, nil
-	}
-	return body, nil
+	return nil, same, nil
 }
 
 // hasVerdicts holds for files that something was said of. The empty file is
@@ -128,15 +127,19 @@ type Staging struct {
 	On        bool   // the columns of files show what the verdicts say
 	TakenOver string // from which version the database was taken over; "" if midden made it
 	Behind    bool   // they are to show it, but were not brought up to date yet
-
-	shadow bool // it is noted that they do not show it
 }
 
 // Staging returns how enrichment is staged. on is the user's choice, if set;
 // without one it is on, but for a database that was taken over.
 func (s *Store) Staging(ctx context.Context, on, set bool) (Staging, error) {
-	st := Staging{On: on}
-	err := s.each(ctx, `SELECT "key", value FROM schema_state WHERE "key" IN ($1, $2)`, []any{TakenOverKey, shadowKey},
+	st, _, err := s.staging(ctx, on, set)
+	return st, err
+}
+
+// staging also returns whether it is noted that the columns of files do not
+// show what the verdicts say.
+func (s *Store) staging(ctx context.Context, on, set bool) (st Staging, shadow bool, err error) {
+	err = s.each(ctx, `SELECT "key", value FROM schema_state WHERE "key" IN ($1, $2)`, []any{TakenOverKey, shadowKey},
 		func(scan func(...any) error) error {
 			var key, value string
 			if err := scan(&key, &value); err != nil {
@@ -145,27 +148,28 @@ func (s *Store) Staging(ctx context.Context, on, set bool) (Staging, error) {
 			if key == TakenOverKey {
 				st.TakenOver = value
 			} else {
-				st.shadow = true
+				shadow = true
 			}
 			return nil
 		})
+	st.On = on
 	if !set {
 		st.On = st.TakenOver == ""
 	}
-	st.Behind = st.On && st.shadow
-	return st, err
+	st.Behind = st.On && shadow
+	return st, shadow, err
 }
 
 // Stage puts enrichment into the open or into the shadow for what this store
 // will write, as Staging says. Where it comes into the open, the columns of
 // files are brought up to date.
 func (s *Store) Stage(ctx context.Context, on, set bool) error {
-	st, err := s.Staging(ctx, on, set)
+	st, shadow, err := s.staging(ctx, on, set)
 	if err != nil {
 		return err
 	}
 	s.shadow = !st.On
-	if st.On != st.shadow {
+	if st.On != shadow {
 		return nil // it stands there as it should
 	}
 	return s.inTx(ctx, func(tx *sql.Tx) error {

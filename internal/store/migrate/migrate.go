@@ -112,7 +112,7 @@ func (versions) GetLatestVersion(ctx context.Context, db database.DBTxConn) (int
 	}
 	v, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("schema_state: schema_version is %q, not a number", text)
+		return 0, fmt.Errorf("%w: in schema_state its version is %q, not a number", ErrForeign, text)
 	}
 	return v, nil
 }

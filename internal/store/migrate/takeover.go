@@ -181,7 +181,11 @@ func (l *looking) tables() error {
 			return fmt.Errorf("%w: its version is %d, but there is no table %s", ErrForeign, l.plan.Found.Version, need)
 		}
 	}
-	if slices.Contains(have, "event_segments") { // an earlier run made ours already
+	segments, err := l.columns("event_segments")
+	if err != nil {
+		return err
+	}
+	if slices.Contains(segments, "text_size") { // an earlier run made ours already
 		return nil
 	}
 	for _, ours := range []string{"sources", "log_files", "event_segments", "sessionless_events", "file_sightings", "file_verdicts", "maintenance"} {
@@ -286,6 +290,9 @@ func (l *looking) indexSize(entry string) (int64, error) {
 // SessionExpression stands for the session of a raw event where the database
 // has no index on it: rows that are no JSON do not make it fail.
 const SessionExpression = `CASE WHEN json_valid(payload) THEN json_extract(payload, '$.session') END`
+
+// TimeExpression stands for the timestamp of a raw event in the same way.
+const TimeExpression = `CASE WHEN json_valid(payload) THEN json_extract(payload, '$.timestamp') END`
 
 // sessionIndex looks for the index by which the events of a session are found.
 func (l *looking) sessionIndex() error {

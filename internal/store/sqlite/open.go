@@ -86,17 +86,33 @@ func Open(ctx context.Context, path string, o Options) (*store.Store, error) {
 // rawEvents says how the raw events of a database that was taken over are
 // found; nil if there is no such table.
 func rawEvents(ctx context.Context, db *sql.DB) (*store.Raw, error) {
-	var tables, byType, bySession int
-	err := db.QueryRowContext(ctx, `SELECT coalesce(sum(type = 'table'), 0), coalesce(sum(name = 'ix_raw_events_event_type'), 0),
-		coalesce(sum(name = 'ix_raw_events_session_id'), 0) FROM sqlite_master WHERE tbl_name = 'raw_events'`).Scan(&tables, &byType, &bySession)
-	if err != nil || tables == 0 {
+	rows, err := db.QueryContext(ctx, `SELECT coalesce(i.name, '') FROM sqlite_master t
+		LEFT JOIN pragma_index_list('raw_events') l ON l.partial = 0
+		LEFT JOIN pragma_index_info(l.name) i ON i.seqno = 0
+		WHERE t.type = 'table' AND t.name = 'raw_events'`)
+	if err != nil {
 		return nil, err
 	}
-	raw := &store.Raw{ByType: byType > 0, Session: "session_id"}
-	if bySession == 0 {
-		raw.Session = migrate.SessionExpression
+	defer rows.Close()
+	var raw *store.Raw
+	for rows.Next() {
+		if raw == nil {
+			raw = &store.Raw{Session: migrate.SessionExpression, Time: migrate.TimeExpression}
+		}
+		var column string
+		if err := rows.Scan(&column); err != nil {
+			return nil, err
+		}
+		switch column {
+		case "event_type":
+			raw.ByType = true
+		case "session_id":
+			raw.Session = column
+		case "event_timestamp":
+			raw.Time = column
+		}
 	}
-	return raw, nil
+	return raw, rows.Err()
 }
 
 // checkpointBytes is how long the journal may become before it is written back.

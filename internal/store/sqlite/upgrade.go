@@ -40,9 +40,9 @@ func plan(ctx context.Context, db *sql.DB, path string) (*migrate.Plan, error) {
 		return nil, fmt.Errorf("%w: %w", schema, err)
 	case err != nil:
 		return nil, explain(err)
-	case p.Found.Version == 0 || p.Found.Version > migrate.Latest:
+	case p.Found.Version < 1 || p.Found.Version > migrate.Latest:
 		v := p.Found.Version
-		if v == 0 {
+		if v < 1 {
 			v = -1
 		}
 		return nil, &store.SchemaError{Database: path, Version: v, Latest: migrate.Latest}

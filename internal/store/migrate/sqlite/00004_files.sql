@@ -137,6 +137,7 @@ CREATE TABLE file_verdicts (
     classification TEXT,
     description    TEXT,
     body           BLOB,
+    body_of        INTEGER,
     UNIQUE (shasum, observed_at, source)
 );
 
