@@ -4,6 +4,8 @@ import (
 	"database/sql"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 
 	"midden/internal/cowrie"
 )
@@ -38,7 +40,15 @@ func (a *appending) sessionsWithRaw(g *cowrie.Gathered, into map[string]bool) er
 	}
 	var ids []any
 	for id := range g.Sessions {
-		if !into[id] {
+		switch {
+		case into[id]:
+		case isClipped(id):
+			has, err := a.hasRaw(id)
+			if err != nil {
+				return err
+			}
+			into[id] = has
+		default:
 			ids = append(ids, id)
 		}
 	}
@@ -60,12 +70,25 @@ func (a *appending) sessionsWithRaw(g *cowrie.Gathered, into map[string]bool) er
 	})
 }
 
+// isClipped reports whether an id of a session is only the beginning of it.
+func isClipped(session string) bool { return strings.HasSuffix(session, "…") }
+
+// rawOf is the condition for raw events of a session, and its parameters.
+func (a *appending) rawOf(session string) (where string, args []any) {
+	expr := a.s.engine.Raw.Session
+	if begin, clipped := strings.CutSuffix(session, "…"); clipped {
+		return expr + " >= $1 AND " + expr + " < $2", []any{begin, begin + "\U0010ffff"}
+	}
+	return expr + " = $1", []any{session}
+}
+
 // eachRaw calls f for the raw events of a session that are not in segments.
 func (a *appending) eachRaw(session string, f func(text []byte) error) error {
 	if any, err := a.anyRaw(); err != nil || !any {
 		return err
 	}
-	rows, err := a.query(`SELECT payload FROM raw_events WHERE `+a.s.engine.Raw.Session+` = $1 AND id > $2`, session, a.moved)
+	where, args := a.rawOf(session)
+	rows, err := a.query(`SELECT payload FROM raw_events WHERE `+where+` AND id > `+strconv.FormatInt(a.moved, 10), args...)
 	if err != nil {
 		return err
 	}
@@ -75,7 +98,13 @@ func (a *appending) eachRaw(session string, f func(text []byte) error) error {
 		if err := rows.Scan(&text); err != nil {
 			return err
 		}
-		if err := f(cowrie.Trim(text)); err != nil {
+		trimmed := cowrie.Trim(text)
+		if isClipped(session) {
+			if e, err := cowrie.Parse(trimmed); err != nil || e.Session != session {
+				continue
+			}
+		}
+		if err := f(trimmed); err != nil {
 			return err
 		}
 	}
@@ -87,8 +116,8 @@ func (a *appending) hasRaw(session string) (has bool, err error) {
 	if any, err := a.anyRaw(); err != nil || !any {
 		return false, err
 	}
-	err = a.row(`SELECT EXISTS (SELECT 1 FROM raw_events WHERE `+a.s.engine.Raw.Session+` = $1 AND id > $2)`,
-		[]any{session, a.moved}, &has)
+	where, args := a.rawOf(session)
+	err = a.row(`SELECT EXISTS (SELECT 1 FROM raw_events WHERE `+where+` AND id > `+strconv.FormatInt(a.moved, 10)+`)`, args, &has)
 	return has, err
 }
 

@@ -138,7 +138,8 @@ func (a *appending) knownSightings() (*knownSightings, error) {
 	asked := map[string]bool{}
 	for i := range a.sightings {
 		id := a.sightings[i].Session
-		if row := a.sessions[id]; !asked[id] && (row == nil || row.known) {
+		// What cowrieprocessor left need not have a row of its session.
+		if row := a.sessions[id]; !asked[id] && (row == nil || row.known || a.s.engine.Raw != nil) {
 			asked[id] = true
 			ids = append(ids, id)
 		}
