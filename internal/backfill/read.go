@@ -3,6 +3,7 @@ package backfill
 import (
 	"bytes"
 	"context"
+	"errors"
 	"sync"
 
 	"midden/internal/cowrie"
@@ -93,40 +94,44 @@ func read(ctx context.Context, db Store, after, through int64) (parts <-chan par
 	return out, running.Wait
 }
 
-// read reads a stretch and sends its parts.
+// read reads a stretch and sends its parts. While a part waits for the writer
+// nothing is being read: an open query would keep the journal from being written
+// back for as long as the writer is paused.
 func (st *stretch) read(ctx context.Context, db Store) {
 	defer close(st.parts)
 	finder := cowrie.NewFinder()
-	p := part{}
-	size := 0
-	send := func() error {
+	for from := st.after; from < st.through; {
+		p := part{through: st.through}
+		size := 0
+		err := db.FileEvents(ctx, from, st.through, func(e *cowrie.RawEvent) error {
+			it := find(finder, e)
+			if it == nil {
+				return nil
+			}
+			p.items = append(p.items, *it)
+			if size += it.held(); len(p.items) < partItems && size < partBytes {
+				return nil
+			}
+			p.through = e.ID
+			return errFull
+		})
+		if err != nil && err != errFull {
+			p = part{err: err}
+		}
+		from = p.through
 		select {
 		case st.parts <- p:
 		case <-ctx.Done():
-			return ctx.Err()
+			return
 		}
-		p, size = part{}, 0
-		return nil
+		if p.err != nil {
+			return
+		}
 	}
-	err := db.FileEvents(ctx, st.after, st.through, func(e *cowrie.RawEvent) error {
-		it := find(finder, e)
-		if it == nil {
-			return nil
-		}
-		p.items = append(p.items, *it)
-		p.through = e.ID
-		size += it.held()
-		if len(p.items) < partItems && size < partBytes {
-			return nil
-		}
-		return send()
-	})
-	p.through = st.through
-	if err != nil {
-		p = part{err: err}
-	}
-	send()
 }
+
+// errFull ends a query: the part has all that it may have.
+var errFull = errors.New("the part is full")
 
 // find reads an event; nil if it is none of a file.
 func find(f *cowrie.Finder, e *cowrie.RawEvent) *item {

@@ -255,6 +255,12 @@ func (v *verifier) lines() error {
 			return v.gap(Gap{What: "lines", Where: w, Expected: c.Lines, Found: sum,
 				Detail: "events, duplicates, dead letters and blank lines are not all lines"}, nil)
 		}
+		if c.Letters != c.DeadLetters {
+			if err := v.gap(Gap{What: "lines", Where: w, Expected: c.DeadLetters, Found: c.Letters,
+				Detail: "it has another number of dead letters than it counts"}, nil); err != nil {
+				return err
+			}
+		}
 		if n := v.inSegments[c.ID]; n != c.Events {
 			return v.gap(Gap{What: "lines", Where: w, Expected: c.Events, Found: n, Detail: "its segments hold another number of events"}, nil)
 		}

@@ -157,10 +157,13 @@ func (a *app) giveBack(ctx context.Context, db *store.Store) (store.Room, error)
 	a.log.Info("giving back the space; nobody can write meanwhile", "free", plain.Bytes(room.Free))
 	watch := a.watch("give back space", "compact", "")
 	watch.update(telemetry.Status{})
-	err = db.GiveBack(ctx, dir)
+	cut, err := db.GiveBack(ctx, dir)
 	watch.close(err, false)
 	if err != nil {
 		return room, err
+	}
+	if !cut {
+		a.hint("another process is reading: the file becomes small when that ends and somebody writes again")
 	}
 	return db.Room(ctx)
 }

@@ -176,24 +176,45 @@ func table(t testing.TB, db *sql.DB, query string, args ...any) (lines []string)
 // generated columns follow from that, and from the definition of the table.)
 func rawDigest(t testing.TB, db *sql.DB, through int64) string {
 	t.Helper()
-	names := value[string](t, db, `SELECT group_concat('quote(' || name || ')', ' || ') FROM pragma_table_info('raw_events')`)
+	names := value[string](t, db, `SELECT group_concat(name) FROM pragma_table_info('raw_events')`)
 	rows, err := db.QueryContext(t.Context(), `SELECT `+names+` FROM raw_events WHERE id <= ? ORDER BY id`, through)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer rows.Close()
+	values := make([]sql.RawBytes, strings.Count(names, ",")+1)
+	into := make([]any, len(values))
+	for i := range values {
+		into[i] = &values[i]
+	}
 	h := sha256.New()
 	for rows.Next() {
-		var row sql.RawBytes
-		if err := rows.Scan(&row); err != nil {
+		if err := rows.Scan(into...); err != nil {
 			t.Fatal(err)
 		}
-		h.Write(row)
+		for _, v := range values {
+			fmt.Fprintf(h, "%d ", len(v))
+			h.Write(v)
+		}
 	}
 	if err := rows.Err(); err != nil {
 		t.Fatal(err)
 	}
 	return fmt.Sprintf("%x", h.Sum(nil))
+}
+
+// canonical returns the canonical dump of a database, of which well looks whether
+// it is well.
+func canonical(t testing.TB, path string) string {
+	t.Helper()
+	s, err := sqlite.Open(t.Context(), path, sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	db := oldTool(t, path)
+	defer db.Close()
+	return storetest.Dump(t, s, db)
 }
 
 // takenOver returns what is to be the same in a database that was taken over,
@@ -202,17 +223,9 @@ func rawDigest(t testing.TB, db *sql.DB, through int64) string {
 // to, and the raw events.
 func takenOver(t testing.TB, path string) string {
 	t.Helper()
-	s, err := sqlite.Open(t.Context(), path, sqlite.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	db, err := sql.Open("sqlite", path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := canonical(t, path)
+	db := oldTool(t, path)
 	defer db.Close()
-	text := storetest.Dump(t, s, db)
 	for _, query := range []string{
 		`SELECT 'schema', type, name, sql FROM sqlite_master ORDER BY sql, name`,
 		`SELECT 'state', "key", value FROM schema_state ORDER BY "key"`,

@@ -60,7 +60,7 @@ func (a *app) verify(ctx context.Context, repair bool) error {
 	})
 	var v *backfill.Verification
 	var repaired int64
-	for {
+	for range maxPasses {
 		if v, err = a.verifyOnce(ctx, db, o, out, repaired > 0); err != nil {
 			return err
 		}
@@ -83,7 +83,8 @@ func (a *app) verify(ctx context.Context, repair bool) error {
 	if v.Orphans > 0 {
 		a.hint("of %s sightings the event was deleted; they stay", plain.Count(v.Orphans))
 	}
-	if left := v.Gaps; left > 0 {
+	left := v.Gaps
+	if left > 0 {
 		again := ""
 		if !repair {
 			again = ": \"midden verify --repair\" puts right what can be"
@@ -95,6 +96,10 @@ func (a *app) verify(ctx context.Context, repair bool) error {
 	}
 	return nil
 }
+
+// maxPasses is how often what was put right is looked at again: what differs
+// even then cannot be put right.
+const maxPasses = 4
 
 // verifyOnce verifies the database as it is now, and prints the gaps; those that
 // cannot be put right only the first time.

@@ -166,6 +166,7 @@ func (r *run) move(ctx context.Context) error {
 			r.job = before
 			return err
 		}
+		close(st.taken)
 		r.sum.Events += r.job.Inserted - before.Inserted
 		r.sum.Duplicates += r.job.Known - before.Known
 		r.sum.DeadLetters += r.job.Rejected - before.Rejected

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"runtime"
+	"runtime/debug"
 	"sort"
 	"sync"
 
@@ -15,6 +16,9 @@ const (
 	stretchBytes = 1 << 20 // of payload in a stretch; one event may be more
 	stretchIDs   = 1 << 14 // ids in a stretch at the most
 	ahead        = 4       // stretches that wait
+	// A stretch of this size is one event that is out of all proportion. It
+	// travels alone.
+	giant = 8 << 20
 )
 
 // stretch is some raw events on their way into a segment.
@@ -25,6 +29,7 @@ type stretch struct {
 	bytes int64
 	err   error
 	ready chan struct{} // closed when moved is gathered and sealed
+	taken chan struct{} // closed when it is stored
 }
 
 // read reads the raw events with after < id <= through in stretches, in order.
@@ -49,12 +54,21 @@ func read(ctx context.Context, db Store, after, through int64) (stretches <-chan
 			case <-ctx.Done():
 				return ctx.Err()
 			}
+			alone := st.bytes >= giant
 			select {
 			case order <- st:
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-			return nil
+			if !alone {
+				return nil
+			}
+			select {
+			case <-st.taken:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 		}
 		st := newStretch(after)
 		err := db.RawEvents(ctx, after, through, func(e *cowrie.RawEvent) error {
@@ -86,7 +100,7 @@ func read(ctx context.Context, db Store, after, through int64) (stretches <-chan
 }
 
 func newStretch(after int64) *stretch {
-	return &stretch{moved: &cowrie.Moved{From: after, Through: after}, ready: make(chan struct{})}
+	return &stretch{moved: &cowrie.Moved{From: after, Through: after}, ready: make(chan struct{}), taken: make(chan struct{})}
 }
 
 // add adds a raw event. Each is a record, whatever is in it.
@@ -123,4 +137,7 @@ func (st *stretch) gather(db Store) {
 	}
 	db.Seal(&m.Chunk)
 	st.data, st.ends = nil, nil
+	if st.bytes >= giant {
+		debug.FreeOSMemory()
+	}
 }

@@ -28,7 +28,7 @@ type Gathered struct {
 type Sessionless struct {
 	Event     int               // its place among the events
 	Digest    [sha256.Size]byte // its Identity
-	Timestamp string            // as it stands in the event; "" if it is no text
+	Timestamp string            // as it stands in the event; "" if it is no text and no number
 }
 
 // DeadLetter is a line that is not an event.
@@ -155,7 +155,7 @@ func (g *Gathered) event(f *fields, session, text []byte, sensor string) {
 		g.First, g.Last = Earliest(g.First, t), max(g.Last, t)
 	}
 	if len(session) == 0 {
-		g.Sessionless = append(g.Sessionless, Sessionless{place, Identity(text), f.timestamp.text()})
+		g.Sessionless = append(g.Sessionless, Sessionless{place, Identity(text), f.timestamp.scalar()})
 		// Its facts belong to no session, but a file is a file.
 		g.facts(newSession(""), f, t, sensor, place)
 		return

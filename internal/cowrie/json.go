@@ -53,6 +53,14 @@ func (v value) text() string {
 	return ""
 }
 
+// scalar is text, or the digits of a number.
+func (v value) scalar() string {
+	if v.kind == number {
+		return string(v.raw)
+	}
+	return v.text()
+}
+
 // bytes is text without a copy where there is nothing to unescape.
 func (v value) bytes() []byte {
 	switch v.kind {

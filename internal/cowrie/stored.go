@@ -29,6 +29,8 @@ type Segment struct {
 type SourceCount struct {
 	ID int64
 	Tally
+	// Letters are the dead letters that there are of it.
+	Letters int64
 }
 
 // Mend puts right what a verification found: sightings that are missing are to

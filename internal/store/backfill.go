@@ -78,7 +78,7 @@ func (a *appending) filesOfRaw(b *cowrie.FilesOfRaw) error {
 	}
 	a.verdicts = b.Verdicts
 	for _, d := range b.Broken {
-		if _, err := a.brokenRaw(&d); err != nil {
+		if _, err := a.brokenRaw(nil, &d); err != nil {
 			return err
 		}
 	}
@@ -121,16 +121,16 @@ func (a *appending) sensorsOf(sightings []*cowrie.Sighting) (map[string]string, 
 }
 
 // brokenRaw keeps a raw event that cannot be read as a dead letter, whole. It
-// reports false if it is one already.
-func (a *appending) brokenRaw(d *cowrie.BrokenRaw) (fresh bool, err error) {
+// reports false if it is one already. source is that of moved events, or nil.
+func (a *appending) brokenRaw(source any, d *cowrie.BrokenRaw) (fresh bool, err error) {
 	letter := cowrie.DeadLetter{Length: int64(len(d.Payload)), Digest: payloadDigest(d.Payload), Reason: d.Reason, Line: d.Payload}
 	payload, err := deadPayload(&letter, utf8.Valid(d.Payload))
 	if err != nil {
 		return false, err
 	}
-	n, err := a.changed(`INSERT INTO dead_letter_events (source, source_offset, length, digest, reason, payload, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`,
-		"raw_events", d.ID, letter.Length, letter.Digest, letter.Reason, payload, cowrie.FromStd(a.now).SQL())
+	n, err := a.changed(`INSERT INTO dead_letter_events (source, source_id, source_offset, length, digest, reason, payload, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`,
+		"raw_events", source, d.ID, letter.Length, letter.Digest, letter.Reason, payload, cowrie.FromStd(a.now).SQL())
 	return n > 0, err
 }
 

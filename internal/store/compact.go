@@ -50,8 +50,12 @@ func (a *appending) move(m *cowrie.Moved) error {
 	a.moving, a.raw, a.moved = true, &yes, m.Through
 	g, seg := m.Gathered, m.Sealed.(*sealed)
 	tally := cowrie.Tally{Lines: g.Lines, Blank: g.Blank}
+	source, err := a.movedSource()
+	if err != nil {
+		return err
+	}
 	for i := range m.Broken {
-		fresh, err := a.brokenRaw(&m.Broken[i])
+		fresh, err := a.brokenRaw(source, &m.Broken[i])
 		if err != nil {
 			return err
 		}
@@ -62,15 +66,14 @@ func (a *appending) move(m *cowrie.Moved) error {
 	if err := a.lookUpSessions(g); err != nil {
 		return err
 	}
-	g, seg, err := a.withoutDuplicates(&m.Chunk, seg)
+	g, seg, err = a.withoutDuplicates(&m.Chunk, seg)
 	if err != nil {
 		return err
 	}
 	tally.Events = int64(g.Events)
 	tally.Duplicates = tally.Lines - tally.Events - tally.DeadLetters - tally.Blank
 	a.tally = tally
-	source, err := a.movedSource(tally, m.Through)
-	if err != nil {
+	if err := a.countMoved(source, tally, m.Through); err != nil {
 		return err
 	}
 	var segment int64
@@ -109,20 +112,21 @@ func (a *appending) movedSegment(source int64, m *cowrie.Moved, g *cowrie.Gather
 	return id, err
 }
 
-// movedSource counts lines into the source of moved events, and returns its id.
-func (a *appending) movedSource(t cowrie.Tally, position int64) (id int64, err error) {
-	now := cowrie.FromStd(a.now).String()
+// movedSource returns the id of the source of moved events.
+func (a *appending) movedSource() (id int64, err error) {
 	err = a.row(`SELECT id FROM sources WHERE fingerprint = $1`, []any{movedSource}, &id)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = a.row(`INSERT INTO sources (fingerprint, position, digest, digest_state, tail, created_at, updated_at)
-			VALUES ($1, 0, '', $2, $2, $3, $3) RETURNING id`, []any{movedSource, []byte{}, now}, &id)
+			VALUES ($1, 0, '', $2, $2, $3, $3) RETURNING id`, []any{movedSource, []byte{}, cowrie.FromStd(a.now).String()}, &id)
 	}
-	if err != nil {
-		return 0, err
-	}
-	return id, a.exec(`UPDATE sources SET position = $1, lines = lines + $2, events = events + $3, duplicates = duplicates + $4,
+	return id, err
+}
+
+// countMoved counts lines into a source.
+func (a *appending) countMoved(source int64, t cowrie.Tally, position int64) error {
+	return a.exec(`UPDATE sources SET position = $1, lines = lines + $2, events = events + $3, duplicates = duplicates + $4,
 		dead_letters = dead_letters + $5, blank = blank + $6, updated_at = $7 WHERE id = $8`,
-		position, t.Lines, t.Events, t.Duplicates, t.DeadLetters, t.Blank, now, id)
+		position, t.Lines, t.Events, t.Duplicates, t.DeadLetters, t.Blank, cowrie.FromStd(a.now).String(), source)
 }
 
 // originsText is where events were had from, as JSON: an array for each run of
@@ -293,10 +297,12 @@ func (s *Store) Room(ctx context.Context) (r Room, err error) {
 				}
 				rows++
 				raw += bytes
-				text = append(append(text, payload...), '\n')
+				if text = append(append(text, payload...), '\n'); len(text) > segmentSize {
+					return errEnough
+				}
 				return nil
 			})
-		if err != nil {
+		if err != nil && err != errEnough {
 			return r, err
 		}
 		packed += int64(len(s.seal.seal(text).blob))
@@ -308,25 +314,31 @@ func (s *Store) Room(ctx context.Context) (r Room, err error) {
 	return r, nil
 }
 
+var errEnough = errors.New("enough")
+
 // GiveBack makes the database file as small as what is in it. Meanwhile nobody
 // can write, and room for twice what will be left is needed: dir is where
-// temporary files go.
-func (s *Store) GiveBack(ctx context.Context, dir string) error {
+// temporary files go. It reports false if others who read keep the file from
+// being cut: the small database stands in the journal then.
+func (s *Store) GiveBack(ctx context.Context, dir string) (cut bool, err error) {
 	conn, err := s.db.Conn(ctx)
 	if err != nil {
-		return s.explain(err)
+		return false, s.explain(err)
 	}
 	defer conn.Close()
 	for _, st := range []string{
 		`PRAGMA temp_store = file`,
 		`PRAGMA temp_store_directory = '` + strings.ReplaceAll(filepath.Clean(dir), "'", "''") + `'`,
 		`VACUUM`,
-		`PRAGMA wal_checkpoint(TRUNCATE)`,
 	} {
 		Reached("give back: " + st)
 		if _, err := conn.ExecContext(ctx, st); err != nil {
-			return fmt.Errorf("give back space: %w", s.explain(err))
+			return false, fmt.Errorf("give back space: %w", s.explain(err))
 		}
 	}
-	return nil
+	const checkpoint = `PRAGMA wal_checkpoint(TRUNCATE)`
+	Reached("give back: " + checkpoint)
+	var busy, frames, done int64
+	err = conn.QueryRowContext(ctx, checkpoint).Scan(&busy, &frames, &done)
+	return busy == 0, s.explain(err)
 }

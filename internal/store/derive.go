@@ -70,13 +70,17 @@ func (a *appending) sessionsWithRaw(g *cowrie.Gathered, into map[string]bool) er
 	})
 }
 
-// isClipped reports whether an id of a session is only the beginning of it.
-func isClipped(session string) bool { return strings.HasSuffix(session, "…") }
+// isClipped reports whether raw events know a session under another id: one that
+// is longer than midden's columns, or that ends where SQLite found a NUL in it.
+func isClipped(session string) bool {
+	return len(session) > 100 && strings.HasSuffix(session, "…") || strings.ContainsRune(session, 0)
+}
 
 // rawOf is the condition for raw events of a session, and its parameters.
 func (a *appending) rawOf(session string) (where string, args []any) {
 	expr := a.s.engine.Raw.Session
-	if begin, clipped := strings.CutSuffix(session, "…"); clipped {
+	session, _, _ = strings.Cut(session, "\x00")
+	if begin, clipped := strings.CutSuffix(session, "…"); clipped && len(session) > 100 {
 		return expr + " >= $1 AND " + expr + " < $2", []any{begin, begin + "\U0010ffff"}
 	}
 	return expr + " = $1", []any{session}
@@ -128,7 +132,11 @@ func (a *appending) rawSessionless(e *cowrie.Sessionless) (n int, err error) {
 	}
 	// Of a damaged row, which the index knows without a time, SQLite can compute
 	// no column: nothing but the payload is asked for.
-	rows, err := a.query(`SELECT payload FROM raw_events WHERE `+a.s.engine.Raw.Time+` IS $1`, orNull(e.Timestamp))
+	where := a.s.engine.Raw.Time + ` IS $1`
+	if e.Timestamp == "" {
+		where = `(` + where + ` OR ` + a.s.engine.Raw.Time + ` = '')`
+	}
+	rows, err := a.query(`SELECT payload FROM raw_events WHERE `+where, orNull(e.Timestamp))
 	if err != nil {
 		return 0, err
 	}

@@ -33,7 +33,7 @@ func (s *Store) IsStored(ctx context.Context, payload []byte) (bool, error) {
 	if err != nil {
 		return s.counts(ctx, `SELECT count(*) FROM dead_letter_events WHERE digest = $1`, payloadDigest(whole))
 	}
-	id := cowrie.Identity(payload)
+	id, like := cowrie.Identity(payload), cowrie.Likeness(payload)
 	if e.Session == "" {
 		return s.counts(ctx, `SELECT count(*) FROM sessionless_events WHERE digest = $1`, id[:])
 	}
@@ -44,18 +44,30 @@ func (s *Store) IsStored(ctx context.Context, payload []byte) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	like, found := cowrie.Likeness(payload), false
-	err = set.each(func(n int64) error {
-		if found {
-			return nil
+	for _, r := range set {
+		var ids []int64
+		err := s.each(ctx, `SELECT id FROM event_segments WHERE id BETWEEN $1 AND $2
+			AND ($3 OR first_event_at IS NULL OR first_event_at <= $4 AND last_event_at >= $4)`,
+			[]any{r[0], r[1], e.Time == cowrie.NoTime, e.Time.String()}, func(scan func(...any) error) error {
+				var n int64
+				err := scan(&n)
+				ids = append(ids, n)
+				return err
+			})
+		if err != nil {
+			return false, err
 		}
-		in, err := s.standingIn(ctx, n)
-		if err == nil {
-			found = in.events[id] || in.alike[like]
+		for _, n := range ids {
+			in, err := s.standingIn(ctx, n)
+			if err != nil {
+				return false, err
+			}
+			if in.events[id] || in.alike[like] {
+				return true, nil
+			}
 		}
-		return err
-	})
-	return found, err
+	}
+	return false, nil
 }
 
 func (s *Store) counts(ctx context.Context, query string, arg any) (bool, error) {
@@ -74,10 +86,16 @@ func (s *Store) standingIn(ctx context.Context, segment int64) (*standing, error
 	if err != nil {
 		return nil, err
 	}
+	var foreign bool
+	if err := s.db.QueryRowContext(ctx, `SELECT origins IS NOT NULL FROM event_segments WHERE id = $1`, segment).Scan(&foreign); err != nil {
+		return nil, s.explain(err)
+	}
 	in := &standing{map[identity]bool{}, map[identity]bool{}}
 	eachLine(text, func(_ int, line []byte) error {
 		in.events[cowrie.Identity(line)] = true
-		in.alike[cowrie.Likeness(line)] = true
+		if !foreign { // the log's text, of which this is a copy
+			in.alike[cowrie.Likeness(line)] = true
+		}
 		return nil
 	})
 	if len(ev.order) >= maxEvidence {

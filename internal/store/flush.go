@@ -97,14 +97,22 @@ func storedOutfile(s *cowrie.Sighting) any {
 	if dir, ok := strings.CutSuffix(s.Outfile, s.Shasum); ok && (dir == "" || strings.HasSuffix(dir, "/")) {
 		return dir
 	}
+	if strings.HasSuffix(s.Outfile, "/") || strings.HasSuffix(s.Outfile, whole) {
+		return s.Outfile + whole
+	}
 	return orNull(s.Outfile)
 }
+
+// whole ends an outfile that would else look like one without its hash.
+const whole = "\x00"
 
 // outfile undoes storedOutfile.
 func outfile(stored *string, shasum string) string {
 	switch {
 	case stored == nil:
 		return ""
+	case strings.HasSuffix(*stored, whole):
+		return strings.TrimSuffix(*stored, whole)
 	case *stored == "" || strings.HasSuffix(*stored, "/"):
 		return *stored + shasum
 	}

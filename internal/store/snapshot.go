@@ -68,24 +68,24 @@ func (sn *Snapshot) Sightings(ctx context.Context, f func(*cowrie.StoredSighting
 // the log may have had another text.
 func (sn *Snapshot) SameSighting(ctx context.Context, s *cowrie.Sighting, raw bool) (found *cowrie.StoredSighting, err error) {
 	key := sightingKey(s)
-	err = sn.each(ctx, storedSighting+` WHERE session_id = $1`, []any{s.Session}, func(scan func(...any) error) error {
-		row := &cowrie.StoredSighting{}
-		if err := scanStored(scan, row); err != nil {
-			return err
-		}
-		told := *s
-		if told.Sensor == "" {
-			told.Sensor = row.Sensor // the loader was told the sensor
-		}
-		have := sightingKey(&row.Sighting)
-		same := row.Sound && (have == key || have == sightingKey(&told))
-		alike := raw && row.Segment != 0 && s.SeenAt != cowrie.NoTime &&
-			row.Shasum == s.Shasum && row.Kind == s.Kind && row.SeenAt == s.SeenAt
-		if same || alike {
-			found = row
-		}
-		return nil
-	})
+	err = sn.each(ctx, storedSighting+` WHERE shasum = $1 AND seen_at IS $2 AND session_id = $3`,
+		[]any{s.Shasum, timeText(s.SeenAt), s.Session}, func(scan func(...any) error) error {
+			row := &cowrie.StoredSighting{}
+			if err := scanStored(scan, row); err != nil {
+				return err
+			}
+			told := *s
+			if told.Sensor == "" {
+				told.Sensor = row.Sensor // the loader was told the sensor
+			}
+			have := sightingKey(&row.Sighting)
+			same := row.Sound && (have == key || have == sightingKey(&told))
+			alike := raw && row.Segment != 0 && s.SeenAt != cowrie.NoTime && row.Kind == s.Kind
+			if same || alike {
+				found = row
+			}
+			return nil
+		})
 	return found, err
 }
 
@@ -136,6 +136,7 @@ func (sn *Snapshot) RawEvents(ctx context.Context, after, through int64, f func(
 			if err := scan(&e.ID, (*sql.RawBytes)(&e.Payload)); err != nil {
 				return err
 			}
+			defer done(e.Payload)
 			return f(e)
 		})
 }
@@ -162,10 +163,11 @@ func (sn *Snapshot) Segments(ctx context.Context, id int64, f func(*cowrie.Segme
 
 // Sources calls f for what is noted of each source.
 func (sn *Snapshot) Sources(ctx context.Context, f func(*cowrie.SourceCount) error) error {
-	return sn.each(ctx, `SELECT id, lines, events, duplicates, dead_letters, blank FROM sources ORDER BY id`, nil,
+	return sn.each(ctx, `SELECT s.id, lines, events, duplicates, dead_letters, blank, coalesce(n, 0) FROM sources s
+		LEFT JOIN (SELECT source_id, count(*) AS n FROM dead_letter_events GROUP BY source_id) d ON d.source_id = s.id ORDER BY s.id`, nil,
 		func(scan func(...any) error) error {
 			c := &cowrie.SourceCount{}
-			if err := scan(&c.ID, &c.Lines, &c.Events, &c.Duplicates, &c.DeadLetters, &c.Blank); err != nil {
+			if err := scan(&c.ID, &c.Lines, &c.Events, &c.Duplicates, &c.DeadLetters, &c.Blank, &c.Letters); err != nil {
 				return err
 			}
 			return f(c)

@@ -51,7 +51,7 @@ func (e *SchemaError) Error() string {
 	case e.Version < 0:
 		return fmt.Sprintf("%s is not a database of midden or cowrieprocessor", e.Database)
 	case e.Version > e.Latest:
-		return fmt.Sprintf("%s has schema version %d, this midden knows up to %d: use a newer midden", e.Database, e.Version, e.Latest)
+		return fmt.Sprintf("%s has schema version %d, this midden knows up to %d: use a newer midden, if it is midden's; later releases of cowrieprocessor cannot be taken over", e.Database, e.Version, e.Latest)
 	}
 	return fmt.Sprintf("%s has schema version %d, this midden works on %d: upgrade it with \"midden migrate --db %s\"",
 		e.Database, e.Version, e.Latest, e.Database)

@@ -45,7 +45,11 @@ func (a *appending) flushVerdicts() error {
 		a.verdictsAdded += n
 	}
 	if a.s.shadow {
-		return nil
+		if a.verdictsAdded == 0 {
+			return nil
+		}
+		// Somebody else may have brought enrichment into the open meanwhile.
+		return a.exec(noteShadow, shadowKey)
 	}
 	any := 0
 	if err := a.row(`SELECT EXISTS (SELECT 1 FROM file_verdicts)`, nil, &any); err != nil || any == 0 {
@@ -122,6 +126,8 @@ const TakenOverKey = "taken_over_from"
 // files do not show what the verdicts say.
 const shadowKey = "verdicts_in_shadow"
 
+const noteShadow = `INSERT INTO schema_state ("key", value) VALUES ($1, 'true') ON CONFLICT ("key") DO NOTHING`
+
 // Staging says whether enrichment is in the open, where reports see it.
 type Staging struct {
 	On        bool   // the columns of files show what the verdicts say
@@ -174,7 +180,7 @@ func (s *Store) Stage(ctx context.Context, on, set bool) error {
 	}
 	return s.inTx(ctx, func(tx *sql.Tx) error {
 		if !st.On {
-			_, err := tx.ExecContext(ctx, `INSERT INTO schema_state ("key", value) VALUES ($1, 'true') ON CONFLICT ("key") DO NOTHING`, shadowKey)
+			_, err := tx.ExecContext(ctx, noteShadow, shadowKey)
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, showVerdicts+` WHERE `+hasVerdicts); err != nil {

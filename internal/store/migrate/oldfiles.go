@@ -134,6 +134,7 @@ func (s *oldShape) convert(ctx context.Context, db *sql.DB, columns []string) er
 	}
 	defer rows.Close()
 	var verdicts []cowrie.Verdict
+	shasum, at := "", map[cowrie.Time]bool{}
 	store := inTx(func(ctx context.Context, tx *sql.Tx) error { return insertVerdicts(ctx, tx, verdicts) })
 	for rows.Next() {
 		values := make([]any, len(exprs))
@@ -145,6 +146,14 @@ func (s *oldShape) convert(ctx context.Context, db *sql.DB, columns []string) er
 			return err
 		}
 		if v, ok := oldVerdict(values); ok {
+			// Of two at the same time both count.
+			if v.Shasum != shasum {
+				shasum, at = v.Shasum, map[cowrie.Time]bool{}
+			}
+			for at[v.ObservedAt] {
+				v.ObservedAt++
+			}
+			at[v.ObservedAt] = true
 			verdicts = append(verdicts, v)
 		}
 		if len(verdicts) == convertRows {

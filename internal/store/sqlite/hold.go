@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -18,6 +19,9 @@ import (
 // SQLite closes another descriptor of it. what is told to those who come in
 // vain; the error is then a *store.HeldError.
 func hold(path, what string) (release func(), err error) {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real // the file has one lock, whatever it is called
+	}
 	name := path + "-maintenance"
 	for try := 0; ; try++ {
 		f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
