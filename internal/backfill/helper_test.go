@@ -75,7 +75,7 @@ func addRaw(t testing.TB, db *sql.DB, payload any) int64 {
 
 // logs are the logs of two made-up sensors, a third of whose events are of
 // files. The first sensor's have been loaded by cowrieprocessor.
-var logs = synth.Options{Seed: 42, Events: 500, Sensors: 2, Span: 40 * time.Hour, FileShare: 0.3}
+var logs = synth.Options{Seed: 42, Events: 300, Sensors: 2, Span: 40 * time.Hour, FileShare: 0.3}
 
 func logOf(t testing.TB, sensor int) []byte {
 	t.Helper()
@@ -180,11 +180,17 @@ func accounted(t testing.TB, sum backfill.Summary) {
 // load loads a log as midden does.
 func (db *database) load(t testing.TB, name string, log []byte) ingest.Summary {
 	t.Helper()
+	return db.loadAs(t, name, "", log)
+}
+
+// loadAs loads a log of a sensor that its events do not name.
+func (db *database) loadAs(t testing.TB, name, sensor string, log []byte) ingest.Summary {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
 	if err := os.WriteFile(path, log, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	sum, err := ingest.Load(t.Context(), db, []string{path}, ingest.Options{Log: quiet})
+	sum, err := ingest.Load(t.Context(), db, []string{path}, ingest.Options{Log: quiet, Sensor: sensor})
 	if err != nil {
 		t.Fatal(err)
 	}

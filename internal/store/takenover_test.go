@@ -140,7 +140,7 @@ func (db *database) text(t *testing.T, query string, args ...any) string {
 // sensorLines are the lines of a made-up sensor.
 var sensorLines = sync.OnceValue(func() [][]byte {
 	var buf bytes.Buffer
-	o := synth.Options{Seed: 12, Events: 400, Sensors: 1, Span: 3 * time.Hour, FileShare: 0.2}
+	o := synth.Options{Seed: 12, Events: 250, Sensors: 1, Span: 3 * time.Hour, FileShare: 0.2}
 	if _, err := o.Generate(context.Background(), &buf, 0); err != nil {
 		panic(err)
 	}
@@ -200,6 +200,28 @@ func TestSessionsLikeNative(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, facts(db)); diff != "" {
 		t.Errorf("compact: %.3000s", diff)
+	}
+
+	// midden was first, and cowrieprocessor loaded the same afterwards.
+	late := takenOver(t, func(*sql.DB) {})
+	if err := late.Stage(t.Context(), true, true); err != nil {
+		t.Fatal(err)
+	}
+	late.load(t, rest...)
+	loadOld(t, late.sql, "/log/a", rest...)
+	loadOld(t, late.sql, "/log/copy", rest[:len(rest)/2]...)
+	late.backfill(t)
+	if sum := late.load(t, lines...); sum.Events != int64(len(closing)) {
+		t.Errorf("late: %d events are new, of %d", sum.Events, len(closing))
+	}
+	if diff := cmp.Diff(want, facts(late)); diff != "" {
+		t.Errorf("late: %.3000s", diff)
+	}
+	if _, err := compact.Run(t.Context(), late, backfill.JobName, compact.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, facts(late)); diff != "" {
+		t.Errorf("late, compact: %.3000s", diff)
 	}
 
 	// Moved alone.

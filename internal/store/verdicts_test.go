@@ -348,4 +348,21 @@ func TestShadow(t *testing.T) {
 			t.Errorf("file %d: %s, want %s", i, got, want)
 		}
 	}
+	// The first one does not know, and goes on in the shadow: that is not lost.
+	v := said(cowrie.SourceVirusTotal, 1, 7, 60, "", "")
+	if n := db.add(t, v); n != 1 {
+		t.Errorf("%d were added", n)
+	}
+	if got := db.text(t, shown, sha(1)); !strings.HasPrefix(got, "1/60 ") {
+		t.Errorf("in the shadow it shows %s", got)
+	}
+	if st, err := other.Staging(t.Context(), true, true); err != nil || !st.Behind {
+		t.Errorf("nobody knows that the columns are behind: %+v (%v)", st, err)
+	}
+	if err := other.Stage(t.Context(), true, true); err != nil {
+		t.Fatal(err)
+	}
+	if got := db.text(t, shown, sha(1)); !strings.HasPrefix(got, "7/60 ") {
+		t.Errorf("out of the shadow it shows %s", got)
+	}
 }

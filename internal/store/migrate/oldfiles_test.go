@@ -377,3 +377,40 @@ func TestStepByStep(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestSaidAtTheSameTime: of two sessions of a file different things were said at
+// the same time. Both count, and are the same however often they are noted.
+func TestSaidAtTheSameTime(t *testing.T) {
+	t.Parallel()
+	db := emptyV3(t)
+	if err := cowrieprocessor.CreateFiles(t.Context(), db, "later"); err != nil {
+		t.Fatal(err)
+	}
+	for i, label := range []any{"a", "b", "a", nil, "c"} {
+		exec(t, db, `INSERT INTO files (session_id, shasum, vt_positives, vt_classification, last_updated) VALUES (?, ?, 3, ?, '2026-01-02 03:04:05')`, fmt.Sprint(i), sha(1), label)
+		exec(t, db, `INSERT INTO files (session_id, shasum, vt_positives, vt_classification, last_updated) VALUES (?, ?, 3, 'x', '2026-01-02 03:04:05')`, fmt.Sprint(i), sha(i+2))
+	}
+	p, err := migrate.Look(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range p.Steps {
+		if p.Steps[n].Name == "version" { // it stops before the last step, time and again
+			p.Steps = p.Steps[:n]
+			break
+		}
+	}
+	if err := p.Run(t.Context(), db, func(int) {}); err != nil {
+		t.Fatal(err)
+	}
+	upgrade(t, db)
+	if diff := cmp.Diff([]string{"", "a", "b", "c"}, rows(t, db, `SELECT coalesce(classification, '') FROM file_verdicts WHERE shasum = ? ORDER BY 1`, sha(1))); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{jan2}, rows(t, db, `SELECT DISTINCT observed_at FROM file_verdicts WHERE shasum <> ?`, sha(1))); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"2026-01-02T03:04:05"}, rows(t, db, `SELECT DISTINCT substr(observed_at, 1, 19) FROM file_verdicts`)); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -858,7 +858,7 @@ func TestHoldOfStore(t *testing.T) {
 			s = b
 		}
 		wg.Go(func() {
-			for range 100 {
+			for range 15 {
 				release, err := s.Hold("test")
 				if err != nil {
 					if !errors.Is(err, store.ErrLocked) {
