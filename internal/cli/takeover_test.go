@@ -59,7 +59,7 @@ func call(t testing.TB, env string, args ...string) ended {
 	var out, errs bytes.Buffer
 	cmd := midden(t, args...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	cmd.Env = append(os.Environ(), env)
+	cmd.Env = append(os.Environ(), "USE_NEW_ENRICHMENT=", env)
 	cmd.Run()
 	e := ended{t: t, args: args, code: cmd.ProcessState.ExitCode(), out: out.String(), errs: errs.String()}
 	if e.killed = e.code < 0; !e.killed && strings.Contains(e.errs, "goroutine") {
