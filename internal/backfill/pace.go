@@ -99,13 +99,18 @@ func (r *run) resize(held, goal time.Duration, rows int) {
 		fit := float64(rows) * float64(goal) / float64(held)
 		r.size = int(min(fit, 2*float64(r.size)))
 	}
-	r.size = min(max(r.size, minBatch), maxBatch)
+	r.size = r.allowed(min(max(r.size, minBatch), maxBatch))
+}
+
+// allowed returns how large a batch may be that is to have so many rows.
+func (r *run) allowed(size int) int {
 	if r.Pace.Rows > 0 { // a pause a second, not one an hour
-		r.size = min(r.size, max(1, int(r.Pace.Rows)))
+		size = min(size, max(1, int(r.Pace.Rows)))
 	}
 	if r.Batch > 0 {
-		r.size = min(r.size, r.Batch)
+		size = min(size, r.Batch)
 	}
+	return size
 }
 
 // meter measures how fast a run is, over the last few seconds.

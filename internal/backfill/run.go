@@ -76,13 +76,15 @@ func Run(ctx context.Context, db Store, o Options) (Summary, error) {
 	if !db.HasRawEvents() {
 		return sum, ErrNothing
 	}
-	release, err := db.Hold("backfill run")
-	if err != nil {
-		return sum, err
+	if !o.DryRun { // to look disturbs nobody
+		release, err := db.Hold("backfill run")
+		if err != nil {
+			return sum, err
+		}
+		defer release()
 	}
-	defer release()
 	r := &run{Options: o, db: db, sum: &sum, wait: sleep, now: time.Now}
-	err = r.run(ctx)
+	err := r.run(ctx)
 	sum.Elapsed = time.Since(start)
 	return sum, err
 }
@@ -189,10 +191,7 @@ func (r *run) begin(ctx context.Context) (err error) {
 	if j.StartedAt == cowrie.NoTime {
 		j.StartedAt = cowrie.FromStd(r.now())
 	}
-	r.size = firstBatch
-	if r.Batch > 0 {
-		r.size = min(r.size, r.Batch)
-	}
+	r.size = r.allowed(firstBatch)
 	r.written, r.breath = r.now(), r.now()
 	r.rate.start(r.now(), j.RowsSeen, j.BytesSeen)
 	if r.DryRun {
