@@ -53,11 +53,14 @@ func (s *Store) Append(ctx context.Context, chunks []*cowrie.Chunk) (tally cowri
 
 // appending is one batch on its way into the database.
 type appending struct {
-	ctx  context.Context
-	s    *Store
-	tx   *sql.Tx
-	now  time.Time
-	stmt map[string]*sql.Stmt
+	// ctx never ends: for one that can, the driver starts a goroutine with every
+	// statement. ended is asked before each instead.
+	ctx   context.Context
+	ended func() error
+	s     *Store
+	tx    *sql.Tx
+	now   time.Time
+	stmt  map[string]*sql.Stmt
 
 	sources       map[*cowrie.Source]*sourceRow
 	order         []*sourceRow
@@ -112,7 +115,7 @@ type sightingRow struct {
 }
 
 func newAppend(ctx context.Context, s *Store, tx *sql.Tx) *appending {
-	return &appending{ctx: ctx, s: s, tx: tx, now: time.Now().UTC(), stmt: map[string]*sql.Stmt{},
+	return &appending{ctx: context.WithoutCancel(ctx), ended: ctx.Err, s: s, tx: tx, now: time.Now().UTC(), stmt: map[string]*sql.Stmt{},
 		sources: map[*cowrie.Source]*sourceRow{}, sessions: map[string]*sessionRow{}, files: map[string]*cowrie.File{}}
 }
 
@@ -360,6 +363,9 @@ func (a *appending) logFile(f *cowrie.FileState, row *sourceRow) error {
 
 // prepared returns a statement of this transaction, prepared once.
 func (a *appending) prepared(query string) (*sql.Stmt, error) {
+	if err := a.ended(); err != nil {
+		return nil, err
+	}
 	if st := a.stmt[query]; st != nil {
 		return st, nil
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"slices"
 	"unicode/utf8"
 
 	"midden/internal/cowrie"
@@ -67,8 +68,8 @@ func (a *appending) filesOfRaw(b *cowrie.FilesOfRaw) error {
 	if err != nil {
 		return err
 	}
-	for i := range b.Sightings {
-		s := b.Sightings[i]
+	a.sightings = slices.Grow(a.sightings, len(b.Sightings))
+	for i, s := range b.Sightings {
 		// The key says what the event says; the column may know more.
 		row := sightingRow{Sighting: s, raw: b.RawIDs[i], key: sightingKey(s)}
 		if s.Sensor == "" {

@@ -74,12 +74,16 @@ func (a *appending) flushSightings() error {
 		if s.Duplicate != nil {
 			duplicate = *s.Duplicate
 		}
-		values := append(make([]any, 0, len(columns)+2), s.Shasum, s.Session, orNull(s.Sensor), orNull(s.SrcIP), string(s.Kind),
-			timeText(s.SeenAt), orNull(s.Filename), orNull(s.Destfile), orNull(s.URL), storedOutfile(s.Sighting), duplicate, s.key[:])
+		to := insert
 		if s.raw != 0 {
-			err = insertRaw.row(append(values, s.raw)...)
+			to = insertRaw
+		}
+		to.values(s.Shasum, s.Session, orNull(s.Sensor), orNull(s.SrcIP), string(s.Kind), timeText(s.SeenAt),
+			orNull(s.Filename), orNull(s.Destfile), orNull(s.URL), storedOutfile(s.Sighting), duplicate, s.key[:])
+		if s.raw != 0 {
+			err = to.row(s.raw)
 		} else {
-			err = insert.row(append(values, s.segment, s.Event)...)
+			err = to.row(s.segment, s.Event)
 		}
 		if err != nil {
 			return err
@@ -291,51 +295,49 @@ func (a *appending) flushFiles() error {
 	if err != nil {
 		return err
 	}
-	for _, shasum := range sortedKeys(a.files) {
+	shasums := sortedKeys(a.files)
+	files := make([]*cowrie.File, 0, len(shasums))
+	for _, shasum := range shasums {
 		f := a.files[shasum]
-		have := stored[shasum]
-		if have == nil {
+		if have := stored[shasum]; have != nil {
+			have.Add(f)
+			a.files[shasum], f = have, have
+		} else {
 			a.tally.Files++
-			if err := a.insertFile(f); err != nil {
-				return err
-			}
-			continue
 		}
-		have.Add(f)
-		a.files[shasum] = have
-		if err := a.updateFile(have); err != nil {
+		files = append(files, f)
+	}
+	return a.writeFiles(files...)
+}
+
+// writeFiles stores rows of files, in place of those that are there.
+func (a *appending) writeFiles(files ...*cowrie.File) error {
+	columns := []string{"session_id", "filename", "filename_at", "download_url", "download_url_at", "first_seen",
+		"last_seen", "sighting_count", "updated_at"}
+	insert := a.insert("files", append(columns, "shasum", "enrichment_status", "created_at")...)
+	for i, c := range columns {
+		columns[i] = c + " = excluded." + c
+	}
+	insert.tail = " ON CONFLICT (shasum) DO UPDATE SET " + strings.Join(columns, ", ")
+	now := cowrie.FromStd(a.now).String()
+	for _, f := range files {
+		status := "pending"
+		if f.Shasum == EmptyShasum {
+			status = "ignored"
+		}
+		nameAt, urlAt := any(nil), any(nil)
+		if f.Name != "" {
+			nameAt = timeText(f.NameAt)
+		}
+		if f.URL != "" {
+			urlAt = timeText(f.URLAt)
+		}
+		if err := insert.row(orNull(f.Session), orNull(f.Name), nameAt, orNull(f.URL), urlAt, timeText(f.First),
+			timeText(f.Last), f.Sightings, now, f.Shasum, status, now); err != nil {
 			return err
 		}
 	}
-	return nil
-}
-
-func (a *appending) insertFile(f *cowrie.File) error {
-	status, now := "pending", cowrie.FromStd(a.now).String()
-	if f.Shasum == EmptyShasum {
-		status = "ignored"
-	}
-	return a.exec(`INSERT INTO files (shasum, session_id, filename, filename_at, download_url, download_url_at, first_seen,
-		last_seen, sighting_count, enrichment_status, created_at, updated_at)
-		VALUES (`+placeholders(12)+`)`, append(append([]any{f.Shasum}, fileValues(f)...), status, now, now)...)
-}
-
-func (a *appending) updateFile(f *cowrie.File) error {
-	return a.exec(`UPDATE files SET session_id = $1, filename = $2, filename_at = $3, download_url = $4,
-		download_url_at = $5, first_seen = $6, last_seen = $7, sighting_count = $8, updated_at = $9
-		WHERE shasum = $10`, append(fileValues(f), cowrie.FromStd(a.now).String(), f.Shasum)...)
-}
-
-func fileValues(f *cowrie.File) []any {
-	nameAt, urlAt := any(nil), any(nil)
-	if f.Name != "" {
-		nameAt = timeText(f.NameAt)
-	}
-	if f.URL != "" {
-		urlAt = timeText(f.URLAt)
-	}
-	return []any{orNull(f.Session), orNull(f.Name), nameAt, orNull(f.URL), urlAt,
-		timeText(f.First), timeText(f.Last), f.Sightings}
+	return insert.done()
 }
 
 func (a *appending) storedFiles() (map[string]*cowrie.File, error) {
@@ -390,6 +392,7 @@ func (a *appending) flushSources() error {
 type inserter struct {
 	a       *appending
 	head    string
+	tail    string // behind the values
 	columns int
 	args    []any
 }
@@ -400,11 +403,14 @@ const rowsPerInsert = 64
 
 func (a *appending) insert(table string, columns ...string) *inserter {
 	return &inserter{a: a, columns: len(columns),
-		head: "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES "}
+		head: a.s.engine.Insert + " INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES "}
 }
 
+// values are some of a row; row adds the last ones.
+func (in *inserter) values(values ...any) { in.args = append(in.args, values...) }
+
 func (in *inserter) row(values ...any) error {
-	in.args = append(in.args, values...)
+	in.values(values...)
 	if len(in.args) < rowsPerInsert*in.columns {
 		return nil
 	}
@@ -422,7 +428,7 @@ func (in *inserter) done() error {
 
 func (in *inserter) write(rows int) error {
 	one := "(" + placeholders(in.columns) + ")"
-	query := in.head + strings.Repeat(one+", ", rows-1) + one
+	query := in.head + strings.Repeat(one+", ", rows-1) + one + in.tail
 	n := rows * in.columns
 	err := in.a.exec(query, in.args[:n]...)
 	in.args = in.args[:copy(in.args, in.args[n:])]

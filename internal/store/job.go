@@ -105,7 +105,7 @@ func (s *Store) turn(ctx context.Context, what string, f func(*sql.Tx) error) (t
 	}
 	if err := f(tx); err != nil {
 		s.job.files = nil
-		return t, s.explain(err)
+		return t, s.failed(ctx, err)
 	}
 	Reached(what + ": before commit")
 	err = tx.Commit()
@@ -114,7 +114,7 @@ func (s *Store) turn(ctx context.Context, what string, f func(*sql.Tx) error) (t
 		s.job.files = nil
 	}
 	Reached(what + ": after commit")
-	return t, s.explain(err)
+	return t, s.failed(ctx, err)
 }
 
 // WriteBack writes the journal back into the database file, as far as nobody

@@ -91,13 +91,6 @@ func (a *appending) remakeFile(shasum string) error {
 	if file == nil {
 		return a.exec(`DELETE FROM files WHERE shasum = $1`, shasum)
 	}
-	var exists bool
-	if err := a.row(`SELECT EXISTS (SELECT 1 FROM files WHERE shasum = $1)`, []any{shasum}, &exists); err != nil {
-		return err
-	}
 	a.files[shasum] = file // so that its verdicts are shown
-	if !exists {
-		return a.insertFile(file)
-	}
-	return a.updateFile(file)
+	return a.writeFiles(file)
 }

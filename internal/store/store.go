@@ -76,6 +76,10 @@ type Store struct {
 type Engine struct {
 	// Explain puts the engine's errors into plain words.
 	Explain func(error) error
+	// Insert begins a statement that adds rows, without the word INTO. Where the
+	// engine has a way to say that a failure undoes the whole transaction, not
+	// that statement alone, it saves it a second journal.
+	Insert string
 	// Hold lets one process at a time, among all that use the database, do what
 	// may be done by one only. The error is a *HeldError if there is another.
 	Hold func(what string) (release func(), err error)
@@ -147,7 +151,16 @@ func (s *Store) inTxOf(ctx context.Context, db beginner, f func(*sql.Tx) error) 
 	}
 	defer tx.Rollback()
 	if err := f(tx); err != nil {
-		return s.explain(err)
+		return s.failed(ctx, err)
 	}
-	return s.explain(tx.Commit())
+	return s.failed(ctx, tx.Commit())
+}
+
+// failed puts an error of a transaction into plain words. Where the context has
+// ended, the transaction may have been undone between two statements.
+func (s *Store) failed(ctx context.Context, err error) error {
+	if errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return s.explain(err)
 }
