@@ -55,8 +55,7 @@ func Open(ctx context.Context, path string, o Options) (*store.Store, error) {
 		return nil, explain(err)
 	}
 	q := maps.Clone(settings)
-	q["_pragma"] = append(slices.Clone(q["_pragma"]), fmt.Sprintf("wal_autocheckpoint(%d)", checkpointBytes/pageSize),
-		fmt.Sprintf("cache_size(%d)", cachePages(pageSize)))
+	q["_pragma"] = append(slices.Clone(q["_pragma"]), fmt.Sprintf("wal_autocheckpoint(%d)", checkpointBytes/pageSize))
 	if !o.Write {
 		// Reading through a map of the file is nearly twice as fast. Who writes
 		// gains nothing by it, and the map counts as memory.
@@ -121,16 +120,6 @@ func rawEvents(ctx context.Context, db *sql.DB) (*store.Raw, error) {
 // Pages that change often are written back once; shorter, and a load over a
 // database of small pages would do little else.
 const checkpointBytes = 128 << 20
-
-// cachePages is how many pages are kept in memory: 32 MB of our own large ones,
-// 16 MB of the small ones of databases that were taken over, whose every page
-// takes twice its size.
-func cachePages(pageSize int) int {
-	if pageSize >= 16384 {
-		return 2048
-	}
-	return 4096
-}
 
 // usable looks at the version of a database without changing anything in it:
 // even a setting could. It returns the size of its pages, in bytes.
@@ -198,6 +187,7 @@ var settings = url.Values{"_txlock": {"immediate"}, "_journal_mode": {"WAL"}, "_
 	"page_size(16384)",
 	"busy_timeout(10000)",
 	"synchronous(normal)",
+	"cache_size(2048)",
 	"journal_size_limit(67108864)",
 	"temp_store(memory)",
 	"foreign_keys(off)",
