@@ -32,11 +32,13 @@ lint: ## Run gofmt, go vet and staticcheck
 	$(GO) tool staticcheck ./...
 
 .PHONY: bench
-bench: build ## Measure loading, queries and the take-over, as ratios within one run
-	@scripts/need.sh sqlite3:sqlite3 gzip:gzip /usr/bin/time:time
+bench: build ## Measure loading, queries, the take-over and scanning, as ratios within one run
+	@scripts/need.sh sqlite3:sqlite3 gzip:gzip /usr/bin/time:time openssl:openssl
 	@scripts/bench.sh $(BIN)
 	@echo
 	@scripts/bench-takeover.sh $(BIN)
+	@echo
+	@scripts/bench-scan.sh $(BIN)
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (default 1m)

@@ -96,7 +96,7 @@ func (a *app) backfillRun(ctx context.Context, o backfill.Options, statusDir str
 		{Name: "known", Kind: render.Int, Value: sum.Known},
 		{Name: "rejected", Kind: render.Int, Value: sum.Rejected},
 	}
-	fields = append(fields, a.rejections(sum.Rejections)...)
+	fields = append(fields, a.reasons("rejections", sum.Rejections)...)
 	fields = append(fields,
 		render.Field{Name: "dead_letters", Kind: render.Int, Value: sum.Broken},
 		render.Field{Name: "position", Kind: render.Int, Value: sum.Position},
@@ -123,11 +123,11 @@ func (a *app) backfillRun(ctx context.Context, o backfill.Options, statusDir str
 	return nil
 }
 
-// rejections are counts by reason: an object in JSON, a line each for people.
-func (a *app) rejections(counts map[string]int64) []render.Field {
+// reasons are counts by reason: an object in JSON, a line each for people.
+func (a *app) reasons(name string, counts map[string]int64) []render.Field {
 	if a.format != "table" {
 		text, _ := json.Marshal(counts)
-		return []render.Field{{Name: "rejections", Value: json.RawMessage(text)}}
+		return []render.Field{{Name: name, Value: json.RawMessage(text)}}
 	}
 	var fields []render.Field
 	for _, why := range slices.Sorted(maps.Keys(counts)) {
@@ -200,7 +200,7 @@ func (a *app) printJob(db *store.Store, j *cowrie.Job, last int64) error {
 		{Name: "known", Kind: render.Int, Value: j.Known},
 		{Name: "rejected", Kind: render.Int, Value: j.Rejected},
 	}
-	fields = append(fields, a.rejections(j.Rejections)...)
+	fields = append(fields, a.reasons("rejections", j.Rejections)...)
 	fields = append(fields,
 		render.Field{Name: "rows_per_second", Kind: render.Int, Value: whole(rate(j.RowsPerSecond))},
 		render.Field{Name: "bytes_per_second", Kind: render.Bytes, Value: whole(rate(j.BytesPerSecond))},

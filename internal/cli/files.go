@@ -25,7 +25,8 @@ func (a *app) filesListCmd() *cobra.Command {
 		Short: "List files, the one seen last first",
 		Example: `  midden files list --since 7d
   midden files list --name authorized_keys
-  midden files list --url '*.sh' --kind download -o csv`,
+  midden files list --url '*.sh' --kind download -o csv
+  midden files list --machine arm --min-size 100K`,
 		Args: noArgs,
 	}
 	since := newTimeFlag(cmd, "since", "seen at this time or later")
@@ -37,9 +38,15 @@ func (a *app) filesListCmd() *cobra.Command {
 	f.StringVar(&q.Name, "name", "", "part of the name or of the path it was dropped as, or a pattern with * and ?")
 	f.StringVar(&q.URL, "url", "", "part of the URL it came from, or a pattern with * and ?")
 	f.StringVar(&q.Status, "status", "", "what VirusTotal says: pending, known, unknown, failed or ignored")
+	f.StringVar(&q.Type, "type", "", "part of the media type, such as elf or x-sh, or a pattern with * and ?; this and the next three need \"midden scan\"")
+	f.StringVar(&q.Machine, "machine", "", "ELF files for this machine, such as x86_64, arm or mips")
+	minSize := newSizeFlag(cmd, "min-size", 0, "at least so large")
+	maxSize := newSizeFlag(cmd, "max-size", 0, "at the most so large")
+	f.BoolVar(&q.DiskOnly, "disk-only", false, "found on a disk alone: no log names it")
 	f.IntVarP(&q.Limit, "limit", "n", 50, "how many at the most; 0 for all")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		q.Since, q.Until, q.Kind = since.t, until.t, cowrie.Kind(kind)
+		q.MinSize, q.MaxSize = minSize.n, maxSize.n
 		if err := oneOf("--kind", kind, "download", "upload", "disk"); err != nil {
 			return err
 		}
@@ -81,12 +88,25 @@ var fileColumns = []render.Column{
 	{Name: "filename", Title: "NAME", Optional: true},
 	{Name: "download_url", Title: "URL", Kind: render.URL, Optional: true},
 	{Name: "session_id", OnlyData: true},
+	{Name: "disk_only", Kind: render.Bool, OnlyData: true},
+	{Name: "sha1", Kind: render.Hash, OnlyData: true},
+	{Name: "md5", Kind: render.Hash, OnlyData: true},
+	{Name: "elf_class", Title: "ELF class", Kind: render.Int, OnlyData: true},
+	{Name: "elf_byte_order", Title: "ELF byte order", OnlyData: true},
+	{Name: "elf_machine", Title: "MACHINE", Optional: true},
+	{Name: "elf_linkage", Title: "ELF linkage", OnlyData: true},
+	{Name: "elf_stripped", Title: "ELF stripped", Kind: render.Bool, OnlyData: true},
+	{Name: "interpreter", OnlyData: true},
+	{Name: "entropy", Kind: render.Int, OnlyData: true},
+	{Name: "head", OnlyData: true},
 }
 
 func fileValues(f *store.File) []any {
 	return []any{f.Shasum, f.Last.Std(), f.First.Std(), f.Sightings, f.EnrichmentStatus, f.VTMalicious, f.VTTotal,
 		text(f.VTClassification), text(f.VTDescription), f.VTFirstSeen.Std(), f.VTLastAnalysis.Std(),
-		f.VTCheckedAt.Std(), f.Size, text(f.MimeType), text(f.Name), text(f.URL), text(f.Session)}
+		f.VTCheckedAt.Std(), f.Size, text(f.MimeType), text(f.Name), text(f.URL), text(f.Session),
+		f.DiskOnly, text(f.SHA1), text(f.MD5), f.ELFClass, text(f.ELFOrder), text(f.ELFMachine), text(f.ELFLinkage),
+		f.ELFStripped, text(f.Interpreter), f.Entropy, text(f.Head)}
 }
 
 // text is absent if it is empty.
@@ -177,6 +197,9 @@ func (a *app) filesShow(ctx context.Context, prefix string, limit int) error {
 	fields := make([]render.Field, 0, len(fileColumns)+10)
 	for i, v := range fileValues(f) {
 		c := fileColumns[i]
+		if on, is := v.(bool); is && !on && a.format == "table" {
+			continue
+		}
 		fields = append(fields, render.Field{Name: c.Name, Kind: c.Kind, Value: v})
 	}
 	fields = append(fields,
@@ -241,6 +264,10 @@ func present(fields []render.Field) []render.Field {
 				continue
 			}
 		case *float64:
+			if v == nil {
+				continue
+			}
+		case *bool:
 			if v == nil {
 				continue
 			}

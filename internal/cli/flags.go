@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -42,4 +43,39 @@ func (f *timeFlag) Set(s string) error {
 		}
 	}
 	return fmt.Errorf("%q is no time: use %s", s, timeHelp)
+}
+
+// sizeFlag is a flag that takes a number of bytes.
+type sizeFlag struct{ n int64 }
+
+func newSizeFlag(cmd *cobra.Command, name string, value int64, help string) *sizeFlag {
+	f := &sizeFlag{value}
+	cmd.Flags().Var(f, name, help+" (bytes, or such as 64K, 10M, 2G)")
+	return f
+}
+
+func (f *sizeFlag) Type() string { return "size" }
+
+func (f *sizeFlag) String() string {
+	n, unit := f.n, ""
+	for i := 0; n > 0 && n%1024 == 0 && i < 3; i++ {
+		n, unit = n/1024, "KMG"[i:i+1]
+	}
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprint(n, unit)
+}
+
+func (f *sizeFlag) Set(s string) error {
+	var n int64
+	var unit string
+	fmt.Sscanf(s, "%d%s", &n, &unit)
+	shift := map[string]int{"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+	bits, ok := shift[strings.TrimSuffix(strings.TrimSuffix(strings.ToUpper(unit), "B"), "I")]
+	if !ok || n <= 0 || n > (1<<62)>>bits || fmt.Sprint(n) != strings.TrimRight(s, "KMGTBIkmgtbi") {
+		return fmt.Errorf("%q is no size: use bytes, or such as 64K, 10M, 2G (powers of 1,024)", s)
+	}
+	f.n = n << bits
+	return nil
 }

@@ -7,21 +7,27 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"midden/internal/cli/render"
+	"midden/internal/downloads"
 	"midden/internal/ingest"
+	"midden/internal/store"
 )
 
 func (a *app) loadCmd() *cobra.Command {
 	var o ingest.Options
 	var statusDir string
+	var scan bool
 	cmd := &cobra.Command{
 		Use:   "load PATH...",
 		Short: "Read what is new in Cowrie's logs into the database",
 		Long: `Reads Cowrie's JSON logs: files, or directories with all that is below them;
 plain, gzip, bzip2 or zstd; an event a line, pretty-printed, or in one array.
 What was read before is not read again, under whatever name it comes: run it as
-often as you like. With --follow it stays and reads what is written.
+often as you like. With --follow it stays and reads what is written. With --scan it
+reads the downloads directories of the sensors in the configuration, too (see
+"midden scan"): after the logs, or with --follow again and again.
 
 Ends with 3 if lines are no events (see "midden dead-letters list") or files
 cannot be read; all the rest is stored then, too.`,
@@ -35,16 +41,23 @@ cannot be read; all the rest is stored then, too.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.load(cmd.Context(), args, o, statusDir)
+			var places []downloads.Place
+			if scan {
+				if places = a.configured(); len(places) == 0 {
+					return usage("--scan: the configuration names no downloads directory of a sensor; see docs/configuration.md")
+				}
+			}
+			return a.load(cmd.Context(), args, o, places, statusDir)
 		},
 	}
 	cmd.Flags().BoolVarP(&o.Follow, "follow", "f", false, "stay, and read what is written from now on")
 	cmd.Flags().StringVar(&o.Sensor, "sensor", "", "sensor of the events that name none")
+	cmd.Flags().BoolVar(&scan, "scan", false, "read the downloads directories in the configuration, too")
 	cmd.Flags().StringVar(&statusDir, "status-dir", "", "write status files for monitoring into this directory")
 	return cmd
 }
 
-func (a *app) load(ctx context.Context, paths []string, o ingest.Options, statusDir string) error {
+func (a *app) load(ctx context.Context, paths []string, o ingest.Options, places []downloads.Place, statusDir string) error {
 	db, err := a.openToWrite(ctx, true)
 	if err != nil {
 		return err
@@ -58,13 +71,10 @@ func (a *app) load(ctx context.Context, paths []string, o ingest.Options, status
 	watch := a.watch("load", phase, statusDir)
 	o.Log = a.log
 	o.Observe = watch.load
-	sum, err := ingest.Load(ctx, db, paths, o)
+	sum, err := a.loadAndWatch(ctx, db, paths, o, places)
 	stopped := errors.Is(err, context.Canceled)
 	watch.close(err, stopped)
 	if err != nil && !stopped {
-		return err
-	}
-	if err := db.Close(); err != nil {
 		return err
 	}
 	if err := a.printSummary(&sum); err != nil {
@@ -73,10 +83,38 @@ func (a *app) load(ctx context.Context, paths []string, o ingest.Options, status
 	if stopped {
 		return err
 	}
-	if sum.DeadLetters > 0 || len(sum.Unreadable) > 0 {
+	unread := int64(0)
+	if len(places) > 0 && !o.Follow {
+		scanned, err := downloads.Scan(ctx, db, places, downloads.Options{Log: a.log})
+		if err != nil {
+			return err
+		}
+		unread = scanned.Failed
+		a.hint("%d captured files were read, %d of them unknown before; %d could not be read", scanned.Read, scanned.Files, unread)
+	}
+	if err := db.Close(); err != nil {
+		return err
+	}
+	if unread > 0 || sum.DeadLetters > 0 || len(sum.Unreadable) > 0 {
 		return &exit{code: exitPartial}
 	}
 	return nil
+}
+
+// loadAndWatch loads and, if it follows the logs, watches places meanwhile.
+func (a *app) loadAndWatch(ctx context.Context, db *store.Store, paths []string, o ingest.Options, places []downloads.Place) (ingest.Summary, error) {
+	if !o.Follow || len(places) == 0 {
+		return ingest.Load(ctx, db, paths, o)
+	}
+	var sum ingest.Summary
+	both, ctx := errgroup.WithContext(ctx)
+	both.Go(func() error { return downloads.Watch(ctx, db, places, downloads.Options{Log: a.log}) })
+	both.Go(func() (err error) {
+		sum, err = ingest.Load(ctx, db, paths, o)
+		return err
+	})
+	err := both.Wait()
+	return sum, err
 }
 
 func (a *app) printSummary(s *ingest.Summary) error {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"midden/internal/cowrie"
+	"midden/internal/downloads"
 	"midden/internal/ingest"
 	"midden/internal/telemetry"
 )
@@ -52,6 +53,14 @@ func (w *watch) job(j *cowrie.Job) {
 			Lines: j.RowsSeen, Events: j.Inserted, Duplicates: j.Known, DeadLetters: j.Rejected,
 		},
 		BatchesCommitted: w.last.BatchesCommitted + 1, LastSource: "raw_events", LastOffset: j.Position,
+	})
+}
+
+// scan tells how far a scan is.
+func (w *watch) scan(p downloads.Progress) {
+	w.update(telemetry.Status{
+		Counts:           telemetry.Counts{FilesDone: p.FilesDone, FilesTotal: p.FilesTotal, BytesDone: p.BytesDone, BytesTotal: p.BytesTotal},
+		BatchesCommitted: p.Batches, LastSource: p.Place,
 	})
 }
 

@@ -24,8 +24,19 @@ type Config struct {
 	// NewEnrichment is the staging switch; nil if the file does not say.
 	NewEnrichment *bool `toml:"use_new_enrichment" takes:"true or false, without quotes"`
 
+	// Sensors are what the file says of sensors.
+	Sensors []Sensor `toml:"sensor" takes:"a heading of its own for each sensor: [[sensor]]"`
+
 	// Path is the file as it was named; "" if there is none.
 	Path string `toml:"-"`
+}
+
+// Sensor is what a configuration file says of a honeypot.
+type Sensor struct {
+	Name string `toml:"name" takes:"text in quotes, as in name = \"dmz-1\""`
+	// Downloads is the directory where it keeps what attackers dropped; "" if the
+	// file does not say. A relative path is meant from the directory of the file.
+	Downloads string `toml:"downloads" takes:"text in quotes, as in downloads = \"/srv/cowrie/var/lib/cowrie/downloads\""`
 }
 
 // Load reads a configuration file. For "" it reads Default in the current
@@ -47,7 +58,24 @@ func Load(path string) (*Config, error) {
 	if err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(c); err != nil {
 		return nil, fmt.Errorf("%s:%w", c.Path, explain(err, text))
 	}
+	for i, s := range c.Sensors {
+		if s.Name == "" {
+			return nil, fmt.Errorf("%s:%d: this sensor has no name", c.Path, headingLine(text, i))
+		}
+	}
 	return c, nil
+}
+
+// headingLine returns the line of the heading of a sensor, counted from 0.
+func headingLine(text []byte, sensor int) int {
+	for i, line := range strings.Split(string(text), "\n") {
+		if strings.Trim(line, "[] \t\r") == "sensor" {
+			if sensor--; sensor < 0 {
+				return i + 1
+			}
+		}
+	}
+	return 1 // it is written in some other way
 }
 
 // UseNewEnrichment says whether files are to be enriched in the new way. set is
@@ -83,7 +111,11 @@ func explain(err error, text []byte) error {
 	line, _ := wrong.Position()
 	if key := wrong.Key(); len(key) > 0 && toml.Unmarshal(text, &map[string]any{}) == nil {
 		// Whatever takes any value takes this file: what is wrong is the type.
-		return fmt.Errorf("%d: %s takes %s", line, key[0], takes(key[0]))
+		for n := len(key); n > 0; n-- {
+			if name := strings.Join(key[:n], "."); takes(name) != "" {
+				return fmt.Errorf("%d: %s takes %s", line, name, takes(name))
+			}
+		}
 	}
 	message := strings.TrimPrefix(wrong.Error(), "toml: ")
 	// The usual reason for broken TOML is a value without quotes, and the decoder
@@ -96,23 +128,36 @@ func explain(err error, text []byte) error {
 	return fmt.Errorf("%d: %s", line, message)
 }
 
-// settings returns the names of all settings.
-func settings() (names []string) {
-	for _, field := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
-		if name := field.Tag.Get("toml"); name != "-" {
-			names = append(names, name)
+// eachSetting calls f for each setting, with what it takes. Those of a table
+// follow it, with its name before theirs.
+func eachSetting(of reflect.Type, before string, f func(name, takes string)) {
+	for _, field := range reflect.VisibleFields(of) {
+		name := field.Tag.Get("toml")
+		if name == "-" {
+			continue
+		}
+		f(before+name, field.Tag.Get("takes"))
+		if field.Type.Kind() == reflect.Slice {
+			eachSetting(field.Type.Elem(), before+name+".", f)
 		}
 	}
+}
+
+// settings returns the names of all settings.
+func settings() (names []string) {
+	eachSetting(reflect.TypeFor[Config](), "", func(name, _ string) { names = append(names, name) })
 	return names
 }
 
 // takes returns what a setting takes, and "" if there is no such setting. Case
-// does not matter, as it does not for the decoder.
-func takes(name string) string {
-	for _, field := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
-		if strings.EqualFold(field.Tag.Get("toml"), name) {
-			return field.Tag.Get("takes")
+// does not matter, as it does not for the decoder. A setting of a table may be
+// named without it.
+func takes(name string) (what string) {
+	eachSetting(reflect.TypeFor[Config](), "", func(setting, takes string) {
+		short := setting[strings.LastIndexByte(setting, '.')+1:]
+		if strings.EqualFold(setting, name) || what == "" && strings.EqualFold(short, name) {
+			what = takes
 		}
-	}
-	return ""
+	})
+	return what
 }

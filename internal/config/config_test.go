@@ -29,6 +29,8 @@ func TestLoad(t *testing.T) {
 		{"db = \"x.db\"\n", Config{DB: "x.db"}},
 		{"db = 'C:\\x.db'\r\nuse_new_enrichment = true\r\n", Config{DB: `C:\x.db`, NewEnrichment: &yes}},
 		{"use_new_enrichment = false", Config{NewEnrichment: &no}},
+		{"[[sensor]]\nname = 'a'\ndownloads = 'x/y'\n[[sensor]]\nname = 'b'\n",
+			Config{Sensors: []Sensor{{Name: "a", Downloads: "x/y"}, {Name: "b"}}}},
 	} {
 		t.Chdir(t.TempDir())
 		for _, path := range []string{"", "named.toml"} {
@@ -49,7 +51,7 @@ func TestLoad(t *testing.T) {
 
 func TestLoadNoFile(t *testing.T) {
 	t.Chdir(t.TempDir())
-	if c, err := Load(""); err != nil || *c != (Config{}) {
+	if c, err := Load(""); err != nil || !reflect.DeepEqual(c, &Config{}) {
 		t.Errorf("no file at the default place: %+v, %v", c, err)
 	}
 	if _, err := Load(Default); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), Default) {
@@ -65,7 +67,8 @@ func TestLoadNoFile(t *testing.T) {
 
 func TestErrors(t *testing.T) {
 	const (
-		there  = "; there are db, use_new_enrichment"
+		there  = "; there are db, use_new_enrichment, sensor, sensor.name, sensor.downloads"
+		name   = `sensor.name takes text in quotes, as in name = "dmz-1"`
 		text   = `db takes text in quotes, as in db = "midden.db"`
 		truth  = `use_new_enrichment takes true or false, without quotes`
 		broken = text + " ("
@@ -76,7 +79,7 @@ func TestErrors(t *testing.T) {
 		{"# a comment\n\nuse_new_enrichmnt = true\n", `3: there is no setting "use_new_enrichmnt"` + there},
 		{"db = 'x'\nwho = 1\nwhat = 2\n", `2: there is no setting "who"` + there},
 		{"[db2]\nuser = 'x'\n", `1: there is no setting "db2"` + there},
-		{"[[sensor]]\nname = 'x'\n", `1: there is no setting "sensor"` + there},
+		{"[[sensor]]\nname = 'x'\nlogpath = 'y'\n", `3: there is no setting "sensor.logpath"` + there},
 		{"a.b = 1", `1: there is no setting "a.b"` + there},
 		{"path = 'x'", `1: there is no setting "path"` + there},
 		{"- = 1", `1: there is no setting "-"` + there},
@@ -91,6 +94,10 @@ func TestErrors(t *testing.T) {
 		{"use_new_enrichment = 'true'", "1: " + truth},
 		{"use_new_enrichment = 1", "1: " + truth},
 		{"[[use_new_enrichment]]", "1: " + truth},
+		{"[[sensor]]\nname = 1", "2: " + name},
+		{"sensor = 'x'", "1: sensor takes a heading of its own for each sensor: [[sensor]]"},
+		{"[[sensor]]\nname = x", "2: " + strings.TrimPrefix(name, "sensor.") + " ("},
+		{"[[sensor]]\nname = 'x'\n[[sensor]]\ndownloads = 'y'\n", "3: this sensor has no name"},
 		// No TOML.
 		{"db = /srv/midden.db", "1: " + broken},
 		{"db = 99999999999999999999", "1: " + broken},

@@ -12,8 +12,9 @@ const (
 	Disk     Kind = "disk"     // found in the sensor's downloads directory
 )
 
-// Sighting is one event in which a session brought or took a file.
-// Session, kind, time and hash make it that sighting.
+// Sighting is one event in which a session brought or took a file, or a file
+// that was found on the disk of a sensor. Session, kind, time and hash make it
+// that sighting; on disk, sensor and hash.
 type Sighting struct {
 	Shasum   string
 	Session  string
@@ -51,13 +52,17 @@ type File struct {
 	// text counts.
 	Session, Name, URL string
 	NameAt, URLAt      Time // NoTime if there is none
+	// DiskOnly: no event speaks of it, it was found on disk alone. Then all of the
+	// above is of those sightings, and else of the others alone: what the logs say
+	// goes before a time that copying a file may have changed.
+	DiskOnly bool
 }
 
 // NewFile returns the file that a single sighting makes. Old versions of Cowrie
 // wrote paths, and the word stdin, where a URL is expected: those are no URLs.
 func NewFile(s *Sighting) *File {
 	f := &File{Shasum: s.Shasum, First: s.SeenAt, Last: s.SeenAt, Sightings: 1, Session: s.Session,
-		Name: s.Name(), NameAt: NoTime, URL: s.URL, URLAt: NoTime}
+		Name: s.Name(), NameAt: NoTime, URL: s.URL, URLAt: NoTime, DiskOnly: s.Kind == Disk}
 	if f.Name != "" {
 		f.NameAt = s.SeenAt
 	}
@@ -71,6 +76,12 @@ func NewFile(s *Sighting) *File {
 
 // Add adds other sightings of the same content.
 func (f *File) Add(o *File) {
+	if f.DiskOnly != o.DiskOnly {
+		if f.DiskOnly {
+			*f = *o
+		}
+		return
+	}
 	switch {
 	case f.First == o.First:
 		f.Session = least(f.Session, o.Session)

@@ -99,7 +99,8 @@ func (s *Store) checkSources(ctx context.Context) (CheckState, string, error) {
 func (s *Store) checkFiles(ctx context.Context) (CheckState, string, error) {
 	return s.none(ctx, "every file has the sightings that it counts, and every sighting its file",
 		"%d files that do not have the sightings they count, or sightings without a file",
-		`SELECT (SELECT count(*) FROM files f WHERE sighting_count <> (SELECT count(*) FROM file_sightings WHERE shasum = f.shasum))
+		`SELECT (SELECT count(*) FROM files f WHERE sighting_count <> (SELECT count(*) FROM file_sightings
+				WHERE shasum = f.shasum AND (kind = 'disk') = f.disk_only))
 			+ (SELECT count(*) FROM file_sightings s WHERE NOT EXISTS (SELECT 1 FROM files WHERE shasum = s.shasum))`)
 }
 

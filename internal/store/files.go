@@ -14,8 +14,17 @@ import (
 // File is what is known of one content.
 type File struct {
 	cowrie.File
-	Size             *int64
+	Size             *int64 // bytes
 	MimeType         string
+	SHA1, MD5        string
+	Entropy          *float64 // bits a byte
+	Head             string   // the first 64 bytes, in hex
+	Interpreter      string
+	ELFClass         *int64
+	ELFOrder         string
+	ELFMachine       string
+	ELFLinkage       string
+	ELFStripped      *bool
 	VTClassification string
 	VTDescription    string
 	VTMalicious      *int64
@@ -35,19 +44,28 @@ type FileFilter struct {
 	Name         string // part of a file name or a path, or a pattern with * and ?
 	URL          string // the same, of a URL
 	Status       string
-	Limit        int // 0: all
+	Type         string // part of a media type, or a pattern
+	Machine      string // of an ELF file, as cowrie.Content has it
+	MinSize      int64  // bytes
+	MaxSize      int64  // bytes; 0 asks for nothing
+	DiskOnly     bool   // no event speaks of it
+	Limit        int    // 0: all
 }
 
 const fileColumns = `f.shasum, f.session_id, f.filename, f.filename_at, f.download_url, f.download_url_at,
 	f.first_seen, f.last_seen, f.sighting_count, f.file_size, f.mime_type, f.vt_classification, f.vt_description,
-	f.vt_malicious, f.vt_total, f.vt_first_seen, f.vt_last_analysis, f.vt_checked_at, f.enrichment_status`
+	f.vt_malicious, f.vt_total, f.vt_first_seen, f.vt_last_analysis, f.vt_checked_at, f.enrichment_status,
+	f.disk_only, f.sha1, f.md5, f.entropy, f.head, f.interpreter, f.elf_class, f.elf_byte_order, f.elf_machine,
+	f.elf_linkage, f.elf_stripped`
 
 func scanFile(scan func(...any) error) (*File, error) {
 	f := &File{}
 	err := scan(&f.Shasum, scanText{&f.Session}, scanText{&f.Name}, scanTime{&f.NameAt}, scanText{&f.URL},
 		scanTime{&f.URLAt}, scanTime{&f.First}, scanTime{&f.Last}, &f.Sightings, &f.Size, scanText{&f.MimeType},
 		scanText{&f.VTClassification}, scanText{&f.VTDescription}, &f.VTMalicious, &f.VTTotal,
-		scanTime{&f.VTFirstSeen}, scanTime{&f.VTLastAnalysis}, scanTime{&f.VTCheckedAt}, &f.EnrichmentStatus)
+		scanTime{&f.VTFirstSeen}, scanTime{&f.VTLastAnalysis}, scanTime{&f.VTCheckedAt}, &f.EnrichmentStatus,
+		&f.DiskOnly, scanText{&f.SHA1}, scanText{&f.MD5}, &f.Entropy, scanText{&f.Head}, scanText{&f.Interpreter},
+		&f.ELFClass, scanText{&f.ELFOrder}, scanText{&f.ELFMachine}, scanText{&f.ELFLinkage}, &f.ELFStripped)
 	return f, err
 }
 
@@ -56,6 +74,21 @@ func (s *Store) Files(ctx context.Context, q FileFilter, f func(*File) error) er
 	var where conditions
 	if q.Status != "" {
 		where.add("f.enrichment_status = ?", q.Status)
+	}
+	if q.Type != "" {
+		where.add(`f.mime_type LIKE ? ESCAPE '\'`, likePattern(q.Type))
+	}
+	if q.Machine != "" {
+		where.add("f.elf_machine = ?", strings.ToLower(q.Machine))
+	}
+	if q.MinSize > 0 {
+		where.add("f.file_size >= ?", q.MinSize)
+	}
+	if q.MaxSize > 0 {
+		where.add("f.file_size <= ?", q.MaxSize)
+	}
+	if q.DiskOnly {
+		where.add("f.disk_only")
 	}
 	// What asks for sightings asks for one sighting that fits all of it.
 	var sight conditions

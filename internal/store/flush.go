@@ -34,7 +34,11 @@ func sightingKey(s *cowrie.Sighting) [16]byte {
 		duplicate = strconv.FormatBool(*s.Duplicate)
 	}
 	b := make([]byte, 0, 512)
-	for _, part := range []string{s.Shasum, string(s.Kind), s.SeenAt.String(), s.Sensor, s.SrcIP,
+	seenAt := s.SeenAt.String()
+	if s.Kind == cowrie.Disk {
+		seenAt = "" // of several copies the earliest counts
+	}
+	for _, part := range []string{s.Shasum, string(s.Kind), seenAt, s.Sensor, s.SrcIP,
 		s.Filename, s.Destfile, s.URL, s.Outfile, duplicate} {
 		b = append(strconv.AppendInt(b, int64(len(part)), 10), ':')
 		b = append(b, part...)
@@ -300,8 +304,11 @@ func (a *appending) flushFiles() error {
 	for _, shasum := range shasums {
 		f := a.files[shasum]
 		if have := stored[shasum]; have != nil {
+			before := *have
 			have.Add(f)
-			a.files[shasum], f = have, have
+			if a.files[shasum], f = have, have; *have == before {
+				continue
+			}
 		} else {
 			a.tally.Files++
 		}
@@ -313,7 +320,7 @@ func (a *appending) flushFiles() error {
 // writeFiles stores rows of files, in place of those that are there.
 func (a *appending) writeFiles(files ...*cowrie.File) error {
 	columns := []string{"session_id", "filename", "filename_at", "download_url", "download_url_at", "first_seen",
-		"last_seen", "sighting_count", "updated_at"}
+		"last_seen", "sighting_count", "disk_only", "updated_at"}
 	insert := a.insert("files", append(columns, "shasum", "enrichment_status", "created_at")...)
 	for i, c := range columns {
 		columns[i] = c + " = excluded." + c
@@ -333,7 +340,7 @@ func (a *appending) writeFiles(files ...*cowrie.File) error {
 			urlAt = timeText(f.URLAt)
 		}
 		if err := insert.row(orNull(f.Session), orNull(f.Name), nameAt, orNull(f.URL), urlAt, timeText(f.First),
-			timeText(f.Last), f.Sightings, now, f.Shasum, status, now); err != nil {
+			timeText(f.Last), f.Sightings, f.DiskOnly, now, f.Shasum, status, now); err != nil {
 			return err
 		}
 	}

@@ -247,11 +247,12 @@ func (sn *Snapshot) Files(ctx context.Context, f func(stored, derived *cowrie.Fi
 }
 
 // derivedColumns are the columns of files that follow from sightings.
-const derivedColumns = `shasum, session_id, filename, filename_at, download_url, download_url_at, first_seen, last_seen, sighting_count`
+const derivedColumns = `shasum, session_id, filename, filename_at, download_url, download_url_at, first_seen, last_seen,
+	sighting_count, disk_only`
 
 func scanDerived(scan func(...any) error) (*cowrie.File, error) {
 	f := &cowrie.File{}
 	err := scan(&f.Shasum, scanText{&f.Session}, scanText{&f.Name}, scanTime{&f.NameAt},
-		scanText{&f.URL}, scanTime{&f.URLAt}, scanTime{&f.First}, scanTime{&f.Last}, &f.Sightings)
+		scanText{&f.URL}, scanTime{&f.URLAt}, scanTime{&f.First}, scanTime{&f.Last}, &f.Sightings, &f.DiskOnly)
 	return f, err
 }

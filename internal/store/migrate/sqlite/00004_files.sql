@@ -87,6 +87,17 @@ CREATE TABLE files (
     first_seen        TEXT,
     last_seen         TEXT,
     sighting_count    INTEGER NOT NULL DEFAULT 0,
+    disk_only         BOOLEAN NOT NULL DEFAULT 0,
+    sha1              TEXT,
+    md5               TEXT,
+    entropy           REAL,
+    head              TEXT,
+    interpreter       TEXT,
+    elf_class         INTEGER,
+    elf_byte_order    TEXT,
+    elf_machine       TEXT,
+    elf_linkage       TEXT,
+    elf_stripped      BOOLEAN,
     vt_classification TEXT,
     vt_description    TEXT,
     vt_malicious      INTEGER,
@@ -140,6 +151,30 @@ CREATE TABLE file_verdicts (
     body_of        INTEGER,
     UNIQUE (shasum, observed_at, source)
 );
+
+-- A depot is where a sensor's files lie: its downloads directory, or an archive
+-- or a copy of one.
+CREATE TABLE depots (
+    id         INTEGER PRIMARY KEY,
+    path       TEXT NOT NULL,
+    sensor     TEXT NOT NULL,
+    inode      TEXT,
+    size       INTEGER,
+    mod_time   INTEGER,
+    scanned_at TEXT,
+    UNIQUE (path, sensor)
+);
+
+CREATE TABLE depot_entries (
+    depot_id INTEGER NOT NULL,
+    name     BLOB NOT NULL,
+    inode    TEXT NOT NULL,
+    size     INTEGER NOT NULL,
+    mod_time INTEGER NOT NULL,
+    shasum   TEXT,
+    problem  TEXT,
+    PRIMARY KEY (depot_id, name)
+) WITHOUT ROWID;
 
 CREATE TABLE maintenance (
     job              TEXT NOT NULL PRIMARY KEY,
