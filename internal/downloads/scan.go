@@ -3,11 +3,11 @@ package downloads
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -336,6 +336,9 @@ func (s *scanner) forget(ctx context.Context, d *cowrie.Depot, root *os.Root, kn
 	return flush()
 }
 
+// archiveName is what archives are called.
+var archiveName = regexp.MustCompile(`(?i)\.(tar|t[gbx]z2?|tar\.[a-z0-9]+|tzst|zip)$`)
+
 // tryArchive scans an archive. It reports false if the file is none.
 func (s *scanner) tryArchive(ctx context.Context, p Place) (done bool, err error) {
 	f, err := os.Open(p.Path)
@@ -349,8 +352,15 @@ func (s *scanner) tryArchive(ctx context.Context, p Place) (done bool, err error
 		s.problem(p.Path, err)
 		return true, nil
 	}
-	if is, err := isArchive(f); err != nil || !is {
-		return false, nil // whatever is wrong with it shows when it is read as a file
+	switch is, err := isArchive(f); {
+	case err != nil:
+		s.problem(p.Path, err)
+		return true, nil
+	case !is && archiveName.MatchString(p.Path):
+		s.problem(p.Path, errors.New("its name is an archive's, but it is none that can be read: tar, plain or packed by gzip, bzip2 or zstd, or zip"))
+		return true, nil
+	case !is:
+		return false, nil
 	}
 	d, err := s.db.Depot(ctx, p.Path, p.Sensor)
 	if err != nil {
@@ -366,6 +376,7 @@ func (s *scanner) tryArchive(ctx context.Context, p Place) (done bool, err error
 		return true, nil
 	}
 	var broken error
+	failed := s.sum.Failed
 	before := s.done[1].Load()
 	err = s.work(ctx, d, nil, func(w *workers) error {
 		broken = readArchive(ctx, f, defaultLimits, func(m *member) error {
@@ -384,7 +395,9 @@ func (s *scanner) tryArchive(ctx context.Context, p Place) (done bool, err error
 		return true, err
 	}
 	if broken != nil {
-		s.problem(p.Path, fmt.Errorf("%w; what came before is stored", broken))
+		if s.sum.Failed == failed { // else the member was told of in which it broke off
+			s.problem(p.Path, broken)
+		}
 		return true, nil
 	}
 	return true, s.db.Scanned(ctx, d, fileID(info))

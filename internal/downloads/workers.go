@@ -14,9 +14,11 @@ import (
 	"midden/internal/cowrie"
 )
 
-// How much waits, and how much goes into a transaction.
+// How much waits, and how much goes into a transaction: hashes go to random
+// places in their indexes, so that a large one writes each page but once.
 const (
-	batchEntries = 512
+	queued       = 256
+	batchEntries = 8192
 	batchTime    = 500 * time.Millisecond
 	// A member of an archive up to this size is held in memory, so that several
 	// are read at once; a larger one is read as it comes.
@@ -54,8 +56,8 @@ func (s *scanner) work(ctx context.Context, d *cowrie.Depot, root *os.Root, feed
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
 	readers := runtime.GOMAXPROCS(0)
-	w := &workers{s: s, ctx: inner, depot: d, root: root, jobs: make(chan job, batchEntries),
-		found: make(chan cowrie.Found, batchEntries), buffers: make(chan []byte, readers+1)}
+	w := &workers{s: s, ctx: inner, depot: d, root: root, jobs: make(chan job, queued),
+		found: make(chan cowrie.Found, queued), buffers: make(chan []byte, readers+1)}
 	for range cap(w.buffers) {
 		w.buffers <- nil
 	}

@@ -585,7 +585,8 @@ func TestWayBack(t *testing.T) {
 		upgrade(t, path)
 		_, first := use(t, path, lines[:50]...)
 		for range 2 {
-			for _, table := range []string{"files", "file_sightings", "file_verdicts", "event_segments", "sources", "log_files", "sessionless_events", "maintenance"} {
+			for _, table := range []string{"files", "file_sightings", "file_verdicts", "event_segments", "sources", "log_files", "sessionless_events", "maintenance",
+				"depots", "depot_entries"} {
 				run(t, db, `DROP TABLE `+table)
 			}
 			run(t, db, fmt.Sprintf(`UPDATE schema_state SET value = '%d' WHERE key = 'schema_version'`, version),
