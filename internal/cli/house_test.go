@@ -19,7 +19,7 @@ func TestHouse(t *testing.T) {
 		"enrich":                "cowrie enrich/virustotal",
 		"enrich/virustotal":     "cowrie",
 		"ingest":                "cowrie logs",
-		"downloads":             "cowrie",
+		"downloads":             "cowrie plain",
 		"backfill":              "cowrie",
 		"compact":               "cowrie",
 		"store":                 "cowrie",
