@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -73,7 +74,7 @@ func (o Options) unread(err error, rest string) error {
 	if strings.HasPrefix(rest, "~") {
 		return fmt.Errorf("%w (~ stands for no directory here)", at.Err)
 	}
-	if o.Dir != "" && !strings.HasPrefix(rest, "/") {
+	if o.Dir != "" && !filepath.IsAbs(rest) {
 		return fmt.Errorf("%w (meant from %s)", at.Err, display(o.Dir))
 	}
 	return at.Err

@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	maxReference = 1 << 10 // bytes
-	maxSecret    = 8 << 10 // bytes; no header of HTTP takes more
-	maxAnswer    = 64 << 10
+	maxReference = 1 << 10  // bytes
+	maxSecret    = 8 << 10  // bytes; no header of HTTP takes more
+	maxAnswer    = 64 << 10 // bytes
 )
 
 // Options say how references are meant. The zero value will do.
@@ -99,9 +99,9 @@ func formOf(reference string) (*form, string) {
 //	sops://PATH[#A.B]           a file that SOPS encrypted, by sops; a number
 //	                            is an index
 //
-// Without #, Vault's secret and the file of SOPS must hold one text and no more.
+// Without #, what has fields must have one and no more; that is the secret.
 // Line ends at the end of what is found are dropped. What is then empty, longer
-// than 8 KB, no UTF-8, or holds a line end or another character that is not seen
+// than 8 KiB, no UTF-8, or holds a line end or another character that is not seen
 // is an error: it was meant to be something else. So is a secret that is written
 // as a reference.
 //
@@ -145,7 +145,10 @@ func Resolve(ctx context.Context, reference string, o Options) (Secret, error) {
 	if err == nil && IsReference(text) {
 		err = errors.New("what is there is a reference itself, and no secret: name the place of the secret")
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, errNoName):
+		return Secret{}, fmt.Errorf("the reference %s… (the rest is not shown): %w", f.prefix, err)
+	case err != nil:
 		return Secret{}, fmt.Errorf("the secret %s: %w", display(trimmed), err)
 	}
 	return New(text), nil
@@ -193,15 +196,16 @@ func strangeScheme(text string) string {
 	}
 	for _, f := range forms {
 		scheme, _, ok := strings.Cut(f.prefix, ":")
-		if ok && isSlip(strings.ToLower(strings.TrimSpace(word)), scheme) {
+		lower := strings.ToLower(word)
+		if ok && (lower == scheme || len(scheme) > 2 && isSlip(lower, scheme)) {
 			return plain.Escape(word) + ":"
 		}
 	}
 	return ""
 }
 
-// isSlip reports whether word is scheme, or becomes it when one byte of it is
-// added, dropped, replaced, or swapped with the next one.
+// isSlip reports whether word becomes scheme when one byte of it is added,
+// dropped, replaced, or swapped with the next one.
 func isSlip(word, scheme string) bool {
 	same := 0 // bytes at the beginning
 	for same < len(word) && same < len(scheme) && word[same] == scheme[same] {
@@ -214,7 +218,8 @@ func isSlip(word, scheme string) bool {
 	case -1:
 		return a == b[1:]
 	case 0:
-		return a == "" || a[1:] == b[1:] ||
+		return a == "" ||
+			a[1:] == b[1:] ||
 			len(a) > 1 && a[0] == b[1] && a[1] == b[0] && a[2:] == b[2:]
 	}
 	return false
@@ -222,8 +227,11 @@ func isSlip(word, scheme string) bool {
 
 // isSeen reports whether text has only characters that a person sees, and
 // spaces.
+//
+// The replacement character is none of them: a decoder of JSON puts it where it
+// found no text.
 func isSeen(text string) bool {
-	return utf8.ValidString(text) && strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
+	return strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }) < 0
 }
 
 // check says what keeps text from being a secret, without showing it.
@@ -241,8 +249,9 @@ func check(text string) error {
 	return nil
 }
 
-// keyLike is what looks like a key, in what should be the name of one.
-var keyLike = regexp.MustCompile(`[0-9A-Fa-f]{32,}`)
+// keyLike is what looks like a key, in what should be the name of one. Names
+// that are as long have hyphens and the like.
+var keyLike = regexp.MustCompile(`[A-Za-z0-9]{32,}`)
 
 // display makes a reference fit to be shown. People put the key itself behind
 // env: and file:.
@@ -250,19 +259,22 @@ func display(reference string) string {
 	return plain.Escape(keyLike.ReplaceAllString(reference, shown))
 }
 
+// errNoName is for what follows env: or ${ and is no name: it may be the secret.
+var errNoName = errors.New("it takes the name of an environment variable: letters, digits and _, no digit first")
+
 var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 func fromBraces(ctx context.Context, rest string, o Options) (string, error) {
 	name, ok := strings.CutSuffix(rest, "}")
 	if !ok {
-		return "", errors.New("it is written ${NAME}, and nothing follows the brace")
+		return "", errNoName
 	}
 	return fromEnvironment(ctx, name, o)
 }
 
 func fromEnvironment(_ context.Context, name string, o Options) (string, error) {
 	if !variable.MatchString(name) {
-		return "", errors.New("a name of an environment variable has letters, digits and _ only, and no digit first")
+		return "", errNoName
 	}
 	text := o.Getenv(name)
 	if text == "" {

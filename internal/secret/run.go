@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"midden/internal/plain"
 )
@@ -105,26 +104,31 @@ var token = regexp.MustCompile(`[A-Za-z0-9_+=-]{32,}`)
 // excerpt returns the beginning of what a program says as one line to be shown,
 // without anything that stands in its answer, too, or looks like a key.
 func excerpt(said, answer string) string {
-	// The whole first: a part of it that is hidden would keep it from being found.
-	hidden := []string{strings.TrimSpace(answer)}
-	hidden = append(hidden, strings.FieldsFunc(answer, func(r rune) bool { return r == '\n' || r == '\r' })...)
-	for _, word := range strings.FieldsFunc(answer, func(r rune) bool {
-		return unicode.IsSpace(r) || strings.ContainsRune(`"'\{}[],:`, r)
-	}) {
-		if len(word) >= 4 {
-			hidden = append(hidden, word)
+	// The longest first: a part of it that is hidden would keep it from being
+	// found. All in one go: what hides one must not be searched for the next.
+	pieces := []string{strings.TrimSpace(answer)}
+	for _, separators := range []string{"\r\n", " \t\r\n\"'\\{}[],:"} {
+		for _, piece := range strings.FieldsFunc(answer, func(r rune) bool { return strings.ContainsRune(separators, r) }) {
+			if piece = strings.TrimSpace(piece); len(piece) >= 4 {
+				pieces = append(pieces, piece)
+			}
 		}
 	}
-	slices.SortStableFunc(hidden, func(a, b string) int { return len(b) - len(a) })
-	for _, text := range hidden {
-		if text = strings.TrimSpace(text); text != "" {
-			said = strings.ReplaceAll(said, text, shown)
+	slices.SortStableFunc(pieces, func(a, b string) int { return len(b) - len(a) })
+	var hide []string
+	for _, piece := range pieces {
+		if piece != "" {
+			hide = append(hide, piece, shown)
 		}
 	}
+	said = strings.NewReplacer(hide...).Replace(said)
 	said = token.ReplaceAllString(said, shown)
 	said = strings.Join(strings.Fields(said), " ")
-	if all := []rune(said); len(all) > maxExcerpt {
-		said = string(all[:maxExcerpt]) + "…"
+	n := 0
+	for i := range said {
+		if n++; n > maxExcerpt {
+			return plain.Escape(said[:i]) + "…"
+		}
 	}
 	return plain.Escape(said)
 }

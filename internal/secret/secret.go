@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"unique"
+	"strings"
+	"sync"
 )
 
 // shown is what any Secret looks like, the empty one included.
@@ -15,19 +16,31 @@ const shown = "[secret]"
 // Secret is a text that is shown nowhere. The zero value is the empty text.
 // Secrets can be compared with == and be keys of maps.
 type Secret struct {
-	// A handle and not the text, for what does not ask the methods: fmt does not
-	// for a field that is not exported, nor for %p. It then prints an address.
-	// Handles are equal where their texts are, and comparing them takes the same
-	// time for all texts.
-	text unique.Handle[string]
+	// Not the text, for what does not ask the methods: fmt does not for a field
+	// that is not exported, nor for %p, and prints an address.
+	kept *kept
 }
 
-// New returns text as a Secret. Any text will do.
+// kept holds a text where packages that follow pointers do not get either, as
+// those do that print differences.
+type kept struct {
+	text func() string
+}
+
+// known has the kept of each text, so that equal texts have the same one and
+// comparing them takes the same time for all. A program has a handful of
+// secrets: none is forgotten.
+var known sync.Map
+
+// New returns text as a Secret. Any text will do. It is kept as long as the
+// program runs.
 func New(text string) Secret {
 	if text == "" {
 		return Secret{}
 	}
-	return Secret{unique.Make(text)}
+	text = strings.Clone(text) // and not the file that it was a part of
+	k, _ := known.LoadOrStore(text, &kept{func() string { return text }})
+	return Secret{k.(*kept)}
 }
 
 // Reveal returns the text. It is the only way to it: what it returns must go to
@@ -36,7 +49,7 @@ func (s Secret) Reveal() string {
 	if s.IsZero() {
 		return ""
 	}
-	return s.text.Value()
+	return s.kept.text()
 }
 
 // IsZero reports whether the text is empty.

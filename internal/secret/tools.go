@@ -44,7 +44,8 @@ var (
 //	aws secretsmanager get-secret-value --secret-id ID --output json [--region REGION]
 //
 // https://docs.aws.amazon.com/cli/latest/reference/secretsmanager/get-secret-value.html.
-// The JSON has a SecretString; as text, a secret that has none would be "None".
+// The JSON has a SecretString, which may be JSON itself; with --output text, a
+// secret that has none would be "None".
 // Without a region it is AWS_REGION, which version 1 of aws does not heed, or
 // what aws is configured for.
 func fromAWS(ctx context.Context, rest string, o Options) (string, error) {
@@ -75,10 +76,13 @@ func fromAWS(ctx context.Context, rest string, o Options) (string, error) {
 	if !ok {
 		return "", errors.New("it has no SecretString: it is binary, or not there")
 	}
+	fields, ok := object([]byte(text))
 	if key == "" {
+		if ok {
+			return only(fields, "#KEY")
+		}
 		return text, nil
 	}
-	fields, ok := object([]byte(text))
 	if !ok {
 		return "", errors.New("what is there is no JSON object, in which a #KEY could be")
 	}
