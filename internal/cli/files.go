@@ -14,7 +14,7 @@ import (
 )
 
 func (a *app) filesCmd() *cobra.Command {
-	return group("files", "The files that attackers dropped", a.filesListCmd(), a.filesShowCmd())
+	return group("files", "The files that attackers dropped", a.filesListCmd(), a.filesShowCmd(), a.filesHistoryCmd(), a.filesChangesCmd())
 }
 
 func (a *app) filesListCmd() *cobra.Command {

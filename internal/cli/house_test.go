@@ -12,6 +12,7 @@ func TestHouse(t *testing.T) {
 	may := map[string]string{
 		"cowrie":                "",
 		"plain":                 "",
+		"secret":                "plain",
 		"config":                "",
 		"synth":                 "",
 		"synth/cowrieprocessor": "synth",

@@ -24,11 +24,26 @@ type Config struct {
 	// NewEnrichment is the staging switch; nil if the file does not say.
 	NewEnrichment *bool `toml:"use_new_enrichment" takes:"true or false, without quotes"`
 
+	// VirusTotal is how VirusTotal is asked.
+	VirusTotal VirusTotal `toml:"virustotal" takes:"a heading of its own: [virustotal]"`
 	// Sensors are what the file says of sensors.
 	Sensors []Sensor `toml:"sensor" takes:"a heading of its own for each sensor: [[sensor]]"`
 
 	// Path is the file as it was named; "" if there is none.
 	Path string `toml:"-"`
+}
+
+// VirusTotal is what a configuration file says of VirusTotal. What is 0 or "" it
+// does not say.
+type VirusTotal struct {
+	Key     string `toml:"key" takes:"a reference to the key in quotes, such as \"env:VT_API_KEY\" or \"file:/etc/midden/virustotal.key\""`
+	BaseURL string `toml:"base_url" takes:"the URL of a server that answers like VirusTotal, in quotes"`
+	// Requests at the most. VirusTotal's own limits count, too.
+	PerMinute int64 `toml:"per_minute" takes:"a number of requests, without quotes"`
+	PerDay    int64 `toml:"per_day" takes:"a number of requests, without quotes"`
+	PerMonth  int64 `toml:"per_month" takes:"a number of requests, without quotes"`
+	// Ignore are hashes of files that are not asked about.
+	Ignore []string `toml:"ignore" takes:"SHA-256 hashes in quotes, between brackets"`
 }
 
 // Sensor is what a configuration file says of a honeypot.
@@ -137,8 +152,12 @@ func eachSetting(of reflect.Type, before string, f func(name, takes string)) {
 			continue
 		}
 		f(before+name, field.Tag.Get("takes"))
-		if field.Type.Kind() == reflect.Slice {
-			eachSetting(field.Type.Elem(), before+name+".", f)
+		of := field.Type
+		if of.Kind() == reflect.Slice {
+			of = of.Elem()
+		}
+		if of.Kind() == reflect.Struct {
+			eachSetting(of, before+name+".", f)
 		}
 	}
 }

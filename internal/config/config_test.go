@@ -67,7 +67,8 @@ func TestLoadNoFile(t *testing.T) {
 
 func TestErrors(t *testing.T) {
 	const (
-		there  = "; there are db, use_new_enrichment, sensor, sensor.name, sensor.downloads"
+		there = "; there are db, use_new_enrichment, virustotal, virustotal.key, virustotal.base_url, " +
+			"virustotal.per_minute, virustotal.per_day, virustotal.per_month, virustotal.ignore, sensor, sensor.name, sensor.downloads"
 		name   = `sensor.name takes text in quotes, as in name = "dmz-1"`
 		text   = `db takes text in quotes, as in db = "midden.db"`
 		truth  = `use_new_enrichment takes true or false, without quotes`

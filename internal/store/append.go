@@ -69,6 +69,7 @@ type appending struct {
 	kept          map[string]*cowrie.File // rows of files that are known without asking
 	sightings     []sightingRow
 	verdicts      []cowrie.Verdict
+	answered      bool // the verdicts are answers: when to ask again is reckoned already
 	verdictsAdded int64
 	nextSegment   int64
 	raw           *bool // whether there are raw events at all

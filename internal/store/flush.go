@@ -301,6 +301,9 @@ func (a *appending) flushFiles() error {
 	}
 	shasums := sortedKeys(a.files)
 	files := make([]*cowrie.File, 0, len(shasums))
+	lookups := a.insert("lookups", "shasum", "state", "updated_at")
+	lookups.tail = " ON CONFLICT (shasum) DO NOTHING"
+	now := cowrie.FromStd(a.now).String()
 	for _, shasum := range shasums {
 		f := a.files[shasum]
 		if have := stored[shasum]; have != nil {
@@ -311,8 +314,16 @@ func (a *appending) flushFiles() error {
 			}
 		} else {
 			a.tally.Files++
+			if shasum != EmptyShasum {
+				if err := lookups.row(shasum, "new", now); err != nil {
+					return err
+				}
+			}
 		}
 		files = append(files, f)
+	}
+	if err := lookups.done(); err != nil {
+		return err
 	}
 	return a.writeFiles(files...)
 }

@@ -43,6 +43,11 @@ func (a *appending) flushVerdicts() error {
 			return err
 		}
 		a.verdictsAdded += n
+		if n > 0 && !a.answered {
+			if err := a.exec(`UPDATE lookups SET state = 'new', due_at = NULL WHERE shasum = $1 AND state = 'waiting' AND failures = 0`, v.Shasum); err != nil {
+				return err
+			}
+		}
 	}
 	if a.s.shadow {
 		if a.verdictsAdded == 0 {
@@ -101,12 +106,14 @@ func (a *appending) bodyToKeep(v *cowrie.Verdict) (body, of any, err error) {
 // known for what it is.
 const hasVerdicts = `enrichment_status <> 'ignored' AND EXISTS (SELECT 1 FROM file_verdicts v WHERE v.shasum = files.shasum)`
 
-// showVerdicts writes into files what was said of them last. Not every source
-// tells a label and a type: those are what one told last, but a file that nobody
-// flags any more has no label.
+// showVerdicts writes into files what was said of them last: by the latest
+// analysis, which is not always what was observed last, since a source may answer
+// with an older one. Not every source tells a label and a type: those are what
+// one told last, but a file that nobody flags any more has no label.
 const showVerdicts = `UPDATE files SET
-	(vt_malicious, vt_total, vt_last_analysis, vt_checked_at, enrichment_status) =
-		(SELECT malicious, total, analysed_at, observed_at,
+	vt_checked_at = (SELECT max(observed_at) FROM file_verdicts v WHERE v.shasum = files.shasum),
+	(vt_malicious, vt_total, vt_last_analysis, enrichment_status) =
+		(SELECT malicious, total, analysed_at,
 			CASE WHEN coalesce(malicious, total, analysed_at, first_submission_at, classification) IS NULL THEN 'unknown' ELSE 'known' END
 			` + latestVerdict + `),
 	vt_classification = CASE WHEN (SELECT malicious ` + latestVerdict + `) = 0 THEN NULL ELSE
@@ -116,7 +123,8 @@ const showVerdicts = `UPDATE files SET
 		AND description IS NOT NULL ORDER BY observed_at DESC, source LIMIT 1),
 	vt_first_seen = (SELECT min(first_submission_at) FROM file_verdicts v WHERE v.shasum = files.shasum)`
 
-const latestVerdict = `FROM file_verdicts v WHERE v.shasum = files.shasum ORDER BY observed_at DESC, source LIMIT 1`
+const latestVerdict = `FROM file_verdicts v WHERE v.shasum = files.shasum
+	ORDER BY coalesce(analysed_at, observed_at) DESC, observed_at DESC, source LIMIT 1`
 
 // TakenOverKey is the key in schema_state under which it stands from which
 // version of cowrieprocessor a database was taken over.

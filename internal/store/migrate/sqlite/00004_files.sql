@@ -176,6 +176,45 @@ CREATE TABLE depot_entries (
     PRIMARY KEY (depot_id, name)
 ) WITHOUT ROWID;
 
+-- When sources are asked about each file. new: never yet, or something was said
+-- of it since that was reckoned.
+CREATE TABLE lookups (
+    shasum       TEXT NOT NULL PRIMARY KEY,
+    state        TEXT NOT NULL CHECK (state IN ('new', 'waiting', 'failed', 'dropped')),
+    due_at       TEXT,
+    failures     INTEGER NOT NULL DEFAULT 0,
+    error        TEXT,
+    leased_until TEXT,
+    updated_at   TEXT NOT NULL
+);
+CREATE INDEX ix_lookups_new ON lookups (shasum) WHERE state = 'new';
+CREATE INDEX ix_lookups_due ON lookups (due_at) WHERE state = 'waiting';
+CREATE INDEX ix_lookups_failed ON lookups (shasum) WHERE failures > 0 OR state = 'failed';
+
+-- What was asked of a source by way of a key: in a day, in a month, and one by
+-- one in the last minute. It is counted before the request is made.
+CREATE TABLE quota (
+    account   TEXT NOT NULL,
+    period    TEXT NOT NULL CHECK (period IN ('day', 'month')),
+    starts_at TEXT NOT NULL,
+    used      INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (account, period, starts_at)
+);
+
+CREATE TABLE quota_limits (
+    account    TEXT NOT NULL PRIMARY KEY,
+    per_minute INTEGER,
+    per_day    INTEGER,
+    per_month  INTEGER,
+    told_at    TEXT NOT NULL
+);
+
+CREATE TABLE quota_requests (
+    account TEXT NOT NULL,
+    made_at TEXT NOT NULL
+);
+CREATE INDEX ix_quota_requests ON quota_requests (account, made_at);
+
 CREATE TABLE maintenance (
     job              TEXT NOT NULL PRIMARY KEY,
     state            TEXT NOT NULL,

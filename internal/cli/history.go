@@ -1,0 +1,130 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"midden/internal/cli/render"
+	"midden/internal/cowrie"
+	"midden/internal/plain"
+)
+
+var verdictColumns = []render.Column{
+	{Name: "observed_at", Kind: render.Time},
+	{Name: "shasum", Kind: render.Hash},
+	{Name: "source"},
+	{Name: "change", Optional: true},
+	{Name: "malicious", Title: "FLAGGED", Kind: render.Int},
+	{Name: "total", Title: "ENGINES", Kind: render.Int},
+	{Name: "classification", Title: "LABEL", Optional: true},
+	{Name: "analysed_at", Kind: render.Time, Optional: true},
+	{Name: "description", OnlyData: true},
+	{Name: "first_submission_at", Kind: render.Time, OnlyData: true},
+	{Name: "suspicious", Kind: render.Int, OnlyData: true},
+	{Name: "undetected", Kind: render.Int, OnlyData: true},
+	{Name: "harmless", Kind: render.Int, OnlyData: true},
+}
+
+func verdictValues(v *cowrie.Verdict, change string) []any {
+	engines := func(n int) any {
+		if n < 0 {
+			return nil
+		}
+		return n
+	}
+	return []any{v.ObservedAt.Std(), v.Shasum, v.Source, text(change), engines(v.Malicious), engines(v.Total), text(v.Classification),
+		v.AnalysedAt.Std(), text(v.Description), v.FirstSubmission.Std(), engines(v.Suspicious), engines(v.Undetected), engines(v.Harmless)}
+}
+
+func (a *app) filesHistoryCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "history HASH",
+		Short: "Show what was said of a file, and when",
+		Long: `Shows each verdict on a file: when, by whom, how many engines flagged it, what they
+called it, and what had changed since the one before of the same source. Of its
+SHA-256 the beginning is enough, if it is no other file's.`,
+		Example: "  midden files history 8a68d1c0",
+		Args:    oneArg("one SHA-256, or the beginning of one"),
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.filesHistory(cmd.Context(), args[0]) },
+	}
+}
+
+func (a *app) filesHistory(ctx context.Context, prefix string) error {
+	db, err := a.openToRead(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	file, err := db.FindFile(ctx, prefix)
+	if err != nil {
+		return err
+	}
+	out := render.New(a.stdout, a.format, verdictColumns)
+	before := map[string]*cowrie.Verdict{}
+	submitted := cowrie.NoTime
+	n := 0
+	err = db.History(ctx, file.Shasum, func(v *cowrie.Verdict) error {
+		n++
+		change := v.Change(before[v.Source])
+		before[v.Source] = v
+		submitted = cowrie.Earliest(submitted, v.FirstSubmission)
+		return out.Row(verdictValues(v, change)...)
+	})
+	if err != nil {
+		return err
+	}
+	if err := out.Close(); err != nil {
+		return err
+	}
+	switch {
+	case n == 0:
+		a.hint("nothing was said of it yet")
+	case submitted != cowrie.NoTime && file.First != cowrie.NoTime:
+		if lead := submitted.Std().Sub(file.First.Std()); lead > 0 {
+			a.hint("seen here %s before VirusTotal's first submission", plain.Duration(lead))
+		} else {
+			a.hint("submitted to VirusTotal %s before it was seen here", plain.Duration(-lead))
+		}
+	}
+	return nil
+}
+
+func (a *app) filesChangesCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "changes",
+		Short: "Show of which files something else is said than before",
+		Long: `Shows the verdicts that changed something: a file that is known for the first time,
+that is flagged now and was not, that has another label, or that more or fewer
+engines flag than before.`,
+		Example: "  midden files changes --since 7d",
+		Args:    noArgs,
+	}
+	since := newTimeFlag(cmd, "since", "said at this time or later (default 7d)")
+	_ = since.Set("7d")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return a.filesChanges(cmd.Context(), since.t) }
+	return cmd
+}
+
+func (a *app) filesChanges(ctx context.Context, since cowrie.Time) error {
+	db, err := a.openToRead(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	out := render.New(a.stdout, a.format, verdictColumns)
+	n := 0
+	err = db.Changes(ctx, since, func(before, now *cowrie.Verdict) error {
+		change := now.Change(before)
+		if change == "" || change == "unknown" {
+			return nil
+		}
+		n++
+		return out.Row(verdictValues(now, change)...)
+	})
+	if err != nil {
+		return err
+	}
+	a.counted(n, 0, "change")
+	return out.Close()
+}

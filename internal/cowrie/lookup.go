@@ -1,0 +1,70 @@
+package cowrie
+
+import "time"
+
+// Lookup is a file about which a source may have to be asked.
+type Lookup struct {
+	Shasum string
+	// State is new, waiting, failed or dropped.
+	State     string
+	DueAt     Time // NoTime if nobody reckoned it yet
+	Failures  int  // requests in a row that brought no answer
+	Error     string
+	FirstSeen Time // by us
+	LastSeen  Time
+	Sightings int64
+	// Of the last answer of the source, or of what else was said of the file.
+	AnsweredAt Time // NoTime if nothing ever was
+	Known      bool
+	Malicious  int  // engines; -1 if not known
+	Unknowns   int  // answers in a row that the file is not known
+	FlaggedAt  Time // when the first engines flagged it; NoTime if none did
+}
+
+// The states of a lookup.
+const (
+	LookupNew     = "new"     // never asked, or something was said since
+	LookupWaiting = "waiting" // until it is due
+	LookupFailed  = "failed"  // it makes no sense to ask again
+	LookupDropped = "dropped" // somebody does not want it asked
+)
+
+// LookupQuery says which lookups.
+type LookupQuery struct {
+	Now   time.Time
+	Since Time // of files seen then or later; NoTime: all
+	Limit int  // 0: all
+}
+
+// Known reports whether the source knew the file.
+func (v *Verdict) Known() bool {
+	return v.Total >= 0 || v.Malicious >= 0 || v.AnalysedAt != NoTime || v.FirstSubmission != NoTime || v.Classification != ""
+}
+
+// Change says in a few words what a verdict says that an earlier one of the same
+// source did not: "" if nothing. before is nil if there was none.
+func (v *Verdict) Change(before *Verdict) string {
+	was := func() bool { return before != nil && before.Known() }
+	switch {
+	case !v.Known() && !was():
+		if before == nil {
+			return "unknown"
+		}
+		return ""
+	case !v.Known():
+		return "not known any more"
+	case !was():
+		return "first known"
+	case before.Malicious == 0 && v.Malicious > 0:
+		return "clean to malicious"
+	case before.Malicious > 0 && v.Malicious == 0:
+		return "malicious to clean"
+	case v.Classification != before.Classification && v.Classification != "":
+		return "new label"
+	case v.Malicious > before.Malicious && before.Malicious >= 0:
+		return "gained engines"
+	case v.Malicious < before.Malicious && v.Malicious >= 0:
+		return "lost engines"
+	}
+	return ""
+}

@@ -1,0 +1,459 @@
+package enrich
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"midden/internal/cowrie"
+	"midden/internal/enrich/virustotal"
+)
+
+// Store is where it stands about which files to ask, and where answers go.
+type Store interface {
+	// Unscheduled, NewLookups and DueLookups call f for lookups; see each.
+	Unscheduled(ctx context.Context, f func(cowrie.Lookup) error) error
+	NewLookups(ctx context.Context, q cowrie.LookupQuery, f func(cowrie.Lookup) error) error
+	DueLookups(ctx context.Context, q cowrie.LookupQuery, f func(cowrie.Lookup) error) error
+	// Claim takes a file until a time; false if somebody else has it.
+	Claim(ctx context.Context, l *cowrie.Lookup, now, until time.Time) (bool, error)
+	Release(ctx context.Context, shasums ...string) error
+	Schedule(ctx context.Context, due map[string]cowrie.Time) error
+	// Answered stores an answer and when to ask again, in one transaction.
+	Answered(ctx context.Context, v cowrie.Verdict, due cowrie.Time) error
+	Failed(ctx context.Context, shasum, reason string, again cowrie.Time) error
+	// Reserve counts a request before it is made, if the limits allow it.
+	Reserve(ctx context.Context, account string, now time.Time, lim cowrie.Limits, keep int64) (cowrie.Grant, error)
+	Told(ctx context.Context, account string, now time.Time, lim cowrie.Limits, usedDay, usedMonth int64) error
+	Limits(ctx context.Context, account string) (cowrie.Limits, cowrie.Time, bool, error)
+}
+
+// Source answers about files.
+type Source interface {
+	File(ctx context.Context, shasum string) (virustotal.Answer, error)
+	Quotas(ctx context.Context) (virustotal.Quotas, error)
+	// Clock returns the time by the source's own clock; false if it was not heard
+	// of yet.
+	Clock() (time.Time, bool)
+}
+
+// PublicLimits are those of a public key of VirusTotal.
+var PublicLimits = cowrie.Limits{Minute: 4, Day: 500, Month: 15500}
+
+// Options say how to ask.
+type Options struct {
+	Account string // names the key in the ledger, and is no secret
+	Policy  Policy
+	// Limits, where they are not 0, are tighter than those of the source.
+	Limits cowrie.Limits
+	// KeptForNew is the share of a day's requests that is left for files that were
+	// never asked about, from 0 to 1.
+	KeptForNew float64
+	Ignore     func(shasum string) bool // files that are not to be asked about; nil: none
+	Limit      int64                    // requests at the most; 0: as many as there are files
+	Since      cowrie.Time              // files seen then or later
+	MaxWait    time.Duration            // for quota, at one time
+	Follow     bool                     // stay, and ask as files come in
+	Log        *slog.Logger
+	Observe    func(Summary) // if not nil, is told after every answer
+	Now        func() time.Time
+}
+
+// Summary tells what a run did.
+type Summary struct {
+	Asked   int64 // requests
+	Known   int64 // answers with a report
+	Unknown int64 // answers that the file is not known
+	Failed  int64 // requests that brought no answer; they come again, or are listed
+	Ignored int64
+	// Waits is why the run ended before all was asked; nil if it did not.
+	Waits *QuotaError
+}
+
+// QuotaError says that a quota is used up.
+type QuotaError struct {
+	Period cowrie.QuotaPeriod // "" if the source said so, which does not say which
+	Until  time.Time
+}
+
+func (e *QuotaError) Error() string {
+	what := "the quota"
+	if e.Period != "" {
+		what += " of the " + string(e.Period)
+	}
+	return fmt.Sprintf("%s is used up until %s", what, e.Until.UTC().Format(time.RFC3339))
+}
+
+// ErrNoAnswers says that a source answers nothing at all: asking on would wear
+// out the patience of every file.
+var ErrNoAnswers = errors.New("VirusTotal does not answer")
+
+// How a run asks.
+const (
+	batch        = 256
+	lease        = 5 * time.Minute
+	maxWorkers   = 16
+	outage       = 5 // requests in a row without an answer
+	minute       = time.Minute
+	maxBackoff   = 24 * time.Hour
+	followPause  = 30 * time.Second
+	outagePause  = 5 * time.Minute
+	maxAttempts  = 20
+	quotaRetries = 3 // times that the source says that its quota is used up, in a row
+)
+
+// Run asks about the files that are due. What is stored when it ends, for
+// whatever reason, is what was answered.
+func Run(ctx context.Context, db Store, source Source, o Options) (Summary, error) {
+	r := &running{Options: o, db: db, source: source}
+	err := r.run(ctx)
+	var quota *QuotaError
+	if errors.As(err, &quota) {
+		r.sum.Waits, err = quota, nil
+	}
+	return r.sum, err
+}
+
+type running struct {
+	Options
+	db     Store
+	source Source
+
+	mu       sync.Mutex
+	sum      Summary
+	silent   int // requests in a row without an answer
+	refused  int // requests in a row that the source refused for its quota
+	asked    int64
+	workers  int
+	untilNew int64 // of a day, left for new files
+}
+
+// clock is the time by the source, whose quota it is; before that was heard of,
+// by this machine.
+func (r *running) clock() time.Time {
+	if t, ok := r.source.Clock(); ok {
+		return t
+	}
+	return r.Now()
+}
+
+func (r *running) run(ctx context.Context) error {
+	if err := r.askQuotas(ctx); err != nil {
+		return err
+	}
+	for {
+		if err := r.schedule(ctx); err != nil {
+			return err
+		}
+		n, err := r.round(ctx)
+		var quota *QuotaError
+		switch {
+		case errors.As(err, &quota):
+			wait := quota.Until.Sub(r.clock())
+			if !r.Follow && wait > r.MaxWait {
+				return err
+			}
+			if err := r.wait(ctx, wait); err != nil {
+				return err
+			}
+			continue
+		case errors.Is(err, ErrNoAnswers) && r.Follow:
+			if err := r.wait(ctx, outagePause); err != nil {
+				return err
+			}
+			continue
+		case err != nil:
+			return err
+		case n > 0:
+			continue
+		case r.done() || !r.Follow:
+			return nil
+		}
+		if err := r.wait(ctx, followPause); err != nil {
+			return err
+		}
+	}
+}
+
+func (r *running) done() bool { return r.Limit > 0 && r.asked >= r.Limit }
+
+func (r *running) wait(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(max(d, 10*time.Millisecond))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// askQuotas finds out what may be asked: by the source, or what it said last, or
+// what a public key may.
+func (r *running) askQuotas(ctx context.Context) error {
+	lim := PublicLimits
+	known, _, ok, err := r.db.Limits(ctx, r.Account)
+	if err != nil {
+		return err
+	}
+	if ok {
+		lim = known
+	}
+	q, err := r.source.Quotas(ctx)
+	var failed *virustotal.Error
+	switch {
+	case err == nil:
+		lim = cowrie.Limits{Minute: PublicLimits.Minute}
+		if a, told := q.Hour.Tightest(); told {
+			lim.Minute = max(1, a.Allowed/60)
+		}
+		var usedDay, usedMonth int64
+		if a, told := q.Day.Tightest(); told {
+			lim.Day, usedDay = max(1, a.Allowed), max(0, a.Used)
+		}
+		if a, told := q.Month.Tightest(); told {
+			lim.Month, usedMonth = max(1, a.Allowed), max(0, a.Used)
+		}
+		if err := r.db.Told(ctx, r.Account, r.clock(), lim, usedDay, usedMonth); err != nil {
+			return err
+		}
+	case errors.As(err, &failed) && failed.Kind == virustotal.KeyRefused:
+		return err
+	case ctx.Err() != nil:
+		return ctx.Err()
+	default:
+		r.Log.Warn("the quotas are not known now; those that were told last, or of a public key, count", "error", err)
+	}
+	r.Limits = Tighter(r.Limits, lim)
+	r.untilNew = int64(r.KeptForNew * float64(r.Limits.Day))
+	// As many at once as a slow answer needs to keep up with the minute.
+	r.workers = maxWorkers
+	if r.Limits.Minute > 0 {
+		r.workers = int(min(max(r.Limits.Minute/15, 1), maxWorkers))
+	}
+	return nil
+}
+
+// Tighter returns the tighter one of each of two limits.
+func Tighter(a, b cowrie.Limits) cowrie.Limits {
+	return cowrie.Limits{Minute: tighter(a.Minute, b.Minute), Day: tighter(a.Day, b.Day), Month: tighter(a.Month, b.Month)}
+}
+
+// tighter returns the smaller of two limits; 0 is none.
+func tighter(a, b int64) int64 {
+	switch {
+	case a <= 0:
+		return b
+	case b <= 0:
+		return a
+	}
+	return min(a, b)
+}
+
+// schedule reckons when to ask about files of which something was said by others:
+// an old cache, or the events of Cowrie's own plugin.
+func (r *running) schedule(ctx context.Context) error {
+	for {
+		due := map[string]cowrie.Time{}
+		enough := errors.New("enough")
+		err := r.db.Unscheduled(ctx, func(l cowrie.Lookup) error {
+			due[l.Shasum] = r.Policy.Due(&l)
+			if len(due) >= 5000 {
+				return enough
+			}
+			return nil
+		})
+		if err != nil && err != enough {
+			return err
+		}
+		if len(due) == 0 {
+			return nil
+		}
+		if err := r.db.Schedule(ctx, due); err != nil {
+			return err
+		}
+	}
+}
+
+// round asks about some files, those that were never asked about first, and
+// returns how many it looked at.
+func (r *running) round(ctx context.Context) (n int, err error) {
+	if r.done() {
+		return 0, nil
+	}
+	q := cowrie.LookupQuery{Now: r.clock(), Since: r.Since, Limit: batch}
+	var list []cowrie.Lookup
+	collect := func(l cowrie.Lookup) error {
+		list = append(list, l)
+		return nil
+	}
+	if err := r.db.NewLookups(ctx, q, collect); err != nil {
+		return 0, err
+	}
+	if q.Limit -= len(list); q.Limit > 0 {
+		if err := r.db.DueLookups(ctx, q, collect); err != nil {
+			return 0, err
+		}
+	}
+	group, inner := errgroup.WithContext(ctx)
+	group.SetLimit(r.workers)
+	for i := range list {
+		if inner.Err() != nil {
+			break
+		}
+		group.Go(func() error {
+			if inner.Err() != nil {
+				return nil
+			}
+			// What has been asked is stored, even if another one has failed meanwhile.
+			return r.look(ctx, &list[i])
+		})
+	}
+	return len(list), group.Wait()
+}
+
+// look asks about a file.
+func (r *running) look(ctx context.Context, l *cowrie.Lookup) error {
+	r.mu.Lock()
+	if r.done() {
+		r.mu.Unlock()
+		return nil
+	}
+	r.asked++ // or will be
+	r.mu.Unlock()
+	counted := false
+	defer func() {
+		if !counted {
+			r.mu.Lock()
+			r.asked--
+			r.mu.Unlock()
+		}
+	}()
+	now := r.clock()
+	if claimed, err := r.db.Claim(ctx, l, now, now.Add(lease)); err != nil || !claimed {
+		return err
+	}
+	if r.Ignore != nil && r.Ignore(l.Shasum) {
+		r.count(func(s *Summary) { s.Ignored++ })
+		return r.db.Schedule(ctx, map[string]cowrie.Time{l.Shasum: cowrie.FromStd(now.Add(365 * day))})
+	}
+	keep := int64(0)
+	if l.State != cowrie.LookupNew {
+		keep = r.untilNew
+	}
+	grant, err := r.db.Reserve(ctx, r.Account, r.clock(), r.Limits, keep)
+	if err != nil || !grant.OK {
+		// Whoever stops, and for whatever reason, gives back what it has taken.
+		err = errors.Join(err, r.db.Release(context.WithoutCancel(ctx), l.Shasum))
+		if err == nil {
+			err = &QuotaError{Period: grant.Period, Until: grant.Until.Std()}
+		}
+		return err
+	}
+	counted = true
+	r.count(func(s *Summary) { s.Asked++ })
+	answer, err := r.source.File(ctx, l.Shasum)
+	after := context.WithoutCancel(ctx) // what was answered is stored
+	if err != nil {
+		return r.failed(after, l, err)
+	}
+	v := answer.Verdict
+	v.ObservedAt = cowrie.FromStd(r.clock())
+	if answer.Known {
+		v.Body = answer.Body
+	}
+	then := answered(*l, &v, answer.Known)
+	if err := r.db.Answered(after, v, r.Policy.Due(&then)); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.silent, r.refused = 0, 0
+	r.mu.Unlock()
+	r.count(func(s *Summary) {
+		if answer.Known {
+			s.Known++
+		} else {
+			s.Unknown++
+		}
+	})
+	return nil
+}
+
+func (r *running) count(f func(*Summary)) {
+	r.mu.Lock()
+	f(&r.sum)
+	sum := r.sum
+	r.mu.Unlock()
+	if r.Observe != nil {
+		r.Observe(sum)
+	}
+}
+
+// failed does what an error asks for. Only what concerns the file alone is noted
+// with it.
+func (r *running) failed(ctx context.Context, l *cowrie.Lookup, err error) error {
+	var e *virustotal.Error
+	if !errors.As(err, &e) {
+		return errors.Join(err, r.db.Release(ctx, l.Shasum))
+	}
+	switch e.Kind {
+	case virustotal.Stopped:
+		return errors.Join(err, r.db.Release(ctx, l.Shasum))
+	case virustotal.KeyRefused, virustotal.Forbidden:
+		return errors.Join(err, r.db.Release(ctx, l.Shasum))
+	case virustotal.QuotaSpent:
+		r.mu.Lock()
+		r.refused++
+		wait := e.RetryAfter
+		if wait == 0 {
+			wait = minute
+			if r.refused > quotaRetries { // it is not the minute's
+				wait = dayEnd(r.clock()).Sub(r.clock())
+			}
+		}
+		r.mu.Unlock()
+		if err := r.db.Release(ctx, l.Shasum); err != nil {
+			return err
+		}
+		return &QuotaError{Until: r.clock().Add(wait)}
+	case virustotal.Permanent, virustotal.TooLarge:
+		r.count(func(s *Summary) { s.Failed++ })
+		r.Log.Warn("not asked about again", "shasum", l.Shasum, "error", err)
+		return r.db.Failed(ctx, l.Shasum, err.Error(), cowrie.NoTime)
+	}
+	r.count(func(s *Summary) { s.Failed++ })
+	again := cowrie.FromStd(r.clock().Add(backoff(l.Failures, e.RetryAfter)))
+	if l.Failures+1 >= maxAttempts {
+		again = cowrie.NoTime
+	}
+	r.Log.Debug("no answer", "shasum", l.Shasum, "error", err)
+	if err := r.db.Failed(ctx, l.Shasum, err.Error(), again); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.silent++; r.silent >= outage {
+		r.silent = 0
+		return fmt.Errorf("%w: %w", ErrNoAnswers, err)
+	}
+	return nil
+}
+
+func dayEnd(t time.Time) time.Time {
+	y, m, d := t.UTC().Date()
+	return time.Date(y, m, d+1, 0, 0, 0, 0, time.UTC)
+}
+
+// backoff returns how long to wait after so many requests without an answer: a
+// minute, two, four …, give or take half of it, and not less than was asked for.
+func backoff(failures int, asked time.Duration) time.Duration {
+	wait := min(minute<<min(failures, 12), maxBackoff)
+	wait = wait/2 + rand.N(wait)
+	return max(min(wait, maxBackoff), asked)
+}

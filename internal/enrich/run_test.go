@@ -1,0 +1,434 @@
+package enrich_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"midden/internal/cowrie"
+	"midden/internal/enrich"
+	"midden/internal/enrich/virustotal"
+	"midden/internal/enrich/virustotal/vttest"
+	"midden/internal/ingest"
+	"midden/internal/store"
+	"midden/internal/store/sqlite"
+)
+
+// hashOf is the hash of a file of this name.
+func hashOf(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return hex.EncodeToString(sum[:])
+}
+
+const key = "a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f90"
+
+// world is a database with files, and a VirusTotal of the test's own, with a
+// clock that the test moves.
+type world struct {
+	t    *testing.T
+	db   *store.Store
+	path string
+	vt   *vttest.Server
+	mu   sync.Mutex
+	now  time.Time
+}
+
+func newWorld(t *testing.T, a vttest.Account, files ...string) *world {
+	t.Helper()
+	w := &world{t: t, vt: vttest.New(t), now: time.Date(2026, 3, 28, 12, 0, 0, 0, time.UTC), path: filepath.Join(t.TempDir(), "midden.db")}
+	w.vt.SetClock(w.clock)
+	w.vt.AddAccount(a)
+	w.db = w.open()
+	w.load(files...)
+	return w
+}
+
+func (w *world) open() *store.Store {
+	w.t.Helper()
+	db, err := sqlite.Open(w.t.Context(), w.path, sqlite.Options{Create: true, Write: true})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { db.Close() })
+	return db
+}
+
+func (w *world) clock() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.now
+}
+
+func (w *world) pass(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = w.now.Add(d)
+}
+
+// load stores files, each seen a second after the one before.
+func (w *world) load(files ...string) {
+	w.t.Helper()
+	dir := w.t.TempDir()
+	var log []byte
+	for i, name := range files {
+		log = fmt.Appendf(log, `{"eventid":"cowrie.session.file_download","session":"s%d","sensor":"a","shasum":"%s","timestamp":"2026-03-01T00:00:%02dZ"}`+"\n",
+			i, hashOf(name), i%60)
+	}
+	write(w.t, filepath.Join(dir, "cowrie.json"), string(log))
+	if _, err := ingest.Load(w.t.Context(), w.db, []string{dir}, ingest.Options{Log: quiet}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
+
+func (w *world) client() *virustotal.Client {
+	w.t.Helper()
+	c, err := virustotal.NewClient(virustotal.Options{BaseURL: w.vt.URL, Key: virustotal.NewKey(key), Timeout: 5 * time.Second})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return c
+}
+
+func (w *world) options() enrich.Options {
+	return enrich.Options{Account: "virustotal test", Policy: enrich.DefaultPolicy(), Since: cowrie.NoTime, Log: quiet, Now: w.clock}
+}
+
+func (w *world) run(o enrich.Options) (enrich.Summary, error) {
+	w.t.Helper()
+	return enrich.Run(w.t.Context(), w.db, w.client(), o)
+}
+
+// must runs, and fails the test if that fails.
+func (w *world) must(o enrich.Options) enrich.Summary {
+	w.t.Helper()
+	sum, err := w.run(o)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return sum
+}
+
+// rows returns what a query finds, each row as text.
+func (w *world) rows(query string) (out []string) {
+	w.t.Helper()
+	db, err := sql.Open("sqlite", w.path)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer db.Close()
+	rs, err := db.Query(query)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer rs.Close()
+	columns, _ := rs.Columns()
+	for rs.Next() {
+		values := make([]any, len(columns))
+		into := make([]any, len(columns))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		if err := rs.Scan(into...); err != nil {
+			w.t.Fatal(err)
+		}
+		out = append(out, strings.TrimSpace(fmt.Sprintln(values...)))
+	}
+	return out
+}
+
+// plenty is a key without a quota that matters here.
+func plenty() vttest.Account {
+	return vttest.Account{Key: key, User: "u", Minute: 100000, Day: 1000000, Month: 30000000}
+}
+
+func TestRun(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plenty(), "bad", "clean", "unheard")
+	analysed := time.Date(2026, 3, 20, 0, 0, 0, 0, time.UTC)
+	w.vt.Add(vttest.File{SHA256: hashOf("bad"), Stats: &vttest.Stats{Malicious: 41, Undetected: 20, TypeUnsupported: 14}, Label: "trojan.mirai/gafgyt",
+		TypeDescription: "ELF", FirstSubmission: analysed.AddDate(0, 0, -3), LastAnalysis: analysed},
+		vttest.File{SHA256: hashOf("clean"), Stats: &vttest.Stats{Undetected: 60, Harmless: 2}, LastAnalysis: analysed})
+	sum := w.must(w.options())
+	if sum.Asked != 3 || sum.Known != 2 || sum.Unknown != 1 || sum.Failed != 0 {
+		t.Errorf("%+v", sum)
+	}
+	want := []string{
+		hashOf("bad") + " known 41 61 trojan.mirai/gafgyt", hashOf("clean") + " known 0 62 <nil>", hashOf("unheard") + " unknown <nil> <nil> <nil>"}
+	slices.Sort(want)
+	got := w.rows(`SELECT shasum, enrichment_status, vt_malicious, vt_total, vt_classification FROM files ORDER BY shasum`)
+	if !slices.Equal(got, want) {
+		t.Errorf("files: %q", got)
+	}
+	// Nothing is asked again before it is old: known files for a month, since they
+	// are not young any more, unknown ones for an hour, six, a day …
+	for _, c := range []struct {
+		after time.Duration
+		asked int64
+	}{{59 * time.Minute, 0}, {2 * time.Minute, 1}, {5 * time.Hour, 0}, {2 * time.Hour, 1}, {23 * time.Hour, 0}, {2 * time.Hour, 1}, {30 * 24 * time.Hour, 3}} {
+		w.pass(c.after)
+		if sum := w.must(w.options()); sum.Asked != c.asked {
+			t.Errorf("%v later: %d requests, want %d", c.after, sum.Asked, c.asked)
+		}
+	}
+}
+
+// TestOnePerHash: several processes that ask at once ask about each file once,
+// and do not ask more than the quota of a minute.
+func TestOnePerHash(t *testing.T) {
+	t.Parallel()
+	var files []string
+	for i := range 200 {
+		files = append(files, fmt.Sprint("file", i))
+	}
+	w := newWorld(t, plenty(), files...)
+	var running sync.WaitGroup
+	for range 4 {
+		db := w.open()
+		running.Go(func() {
+			if _, err := enrich.Run(t.Context(), db, w.client(), w.options()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	running.Wait()
+	for _, name := range files {
+		if n := w.vt.Asked(hashOf(name)); n != 1 {
+			t.Errorf("%s was asked about %d times", name, n)
+		}
+	}
+}
+
+func TestQuotas(t *testing.T) {
+	t.Parallel()
+	var files []string
+	for i := range 40 {
+		files = append(files, fmt.Sprint("file", i))
+	}
+	w := newWorld(t, vttest.Account{Key: key, User: "u", Minute: 4, Day: 10, Month: 25}, files...)
+	o := w.options()
+	// It ends with what is used up, and goes on when there is more.
+	asked := int64(0)
+	for _, c := range []struct {
+		after  time.Duration
+		asked  int64
+		period cowrie.QuotaPeriod
+	}{
+		{0, 4, cowrie.PerMinute}, {30 * time.Second, 0, cowrie.PerMinute}, {32 * time.Second, 4, cowrie.PerMinute}, {2 * time.Minute, 2, cowrie.PerDay},
+		{11 * time.Hour, 0, cowrie.PerDay}, {time.Hour, 4, cowrie.PerMinute}, {time.Hour, 4, cowrie.PerMinute}, {time.Hour, 2, cowrie.PerDay},
+		{24 * time.Hour, 4, cowrie.PerMinute}, {time.Hour, 1, cowrie.PerMonth}, {24 * time.Hour, 0, cowrie.PerMonth},
+	} {
+		w.pass(c.after)
+		sum := w.must(o)
+		if sum.Asked != c.asked || sum.Waits == nil || sum.Waits.Period != c.period {
+			t.Errorf("%v later: %+v, want %d requests and to wait for the %s", c.after, sum, c.asked, c.period)
+		}
+		asked += sum.Asked
+	}
+	if n := w.vt.MaxInWindow(time.Minute); n > 4 {
+		t.Errorf("%d requests in a minute", n)
+	}
+	if day, month := w.vt.Used(key); day > 10 || month > 25 || asked != 25 {
+		t.Errorf("used: %d of the day, %d of the month; asked %d", day, month, asked)
+	}
+	for _, r := range w.vt.Requests() {
+		if r.LookUp && r.Status == 429 {
+			t.Errorf("a request was refused: %+v", r)
+		}
+	}
+}
+
+// TestClockJumps: the clock of this machine says nothing of the quota.
+func TestClockJumps(t *testing.T) {
+	t.Parallel()
+	var files []string
+	for i := range 60 {
+		files = append(files, fmt.Sprint("file", i))
+	}
+	w := newWorld(t, vttest.Account{Key: key, User: "u", Minute: 1000, Day: 10, Month: 1000}, files...)
+	o := w.options()
+	o.Limit = 3
+	for _, jump := range []int{0, 1, -1, 3650, -3650, 1, 0} {
+		o.Now = func() time.Time { return w.clock().AddDate(0, 0, jump) }
+		if _, err := w.run(o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if day, _ := w.vt.Used(key); day != 10 {
+		t.Errorf("%d requests in a day of 10", day)
+	}
+	for _, r := range w.vt.Requests() {
+		if r.LookUp && r.Status == 429 {
+			t.Errorf("a request was refused: %+v", r)
+		}
+	}
+}
+
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]vttest.Fault{
+		"HTML 502": vttest.HTML(502), "empty": vttest.Empty(), "truncated gzip": vttest.TruncatedGzip(), "reset": vttest.Reset(),
+		"transient": vttest.Refuse(503, "TransientError", "later"), "deadline": vttest.Refuse(504, "DeadlineExceededError", "later"),
+		"not yet": vttest.Refuse(400, "NotAvailableYet", "later"), "HTML 404": vttest.HTML(404),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, plenty(), "one", "two", "three")
+			w.vt.Add(vttest.File{SHA256: hashOf("two"), Stats: &vttest.Stats{Malicious: 1, Undetected: 1}})
+			w.vt.FailFile(hashOf("two"), 1, fault)
+			// It blocks no other file, is not lost when the program ends, and comes again.
+			if sum := w.must(w.options()); sum.Failed != 1 || sum.Unknown != 2 {
+				t.Fatalf("%+v", sum)
+			}
+			if got := w.rows(`SELECT state, failures, error IS NOT NULL FROM lookups WHERE failures > 0`); !slices.Equal(got, []string{"waiting 1 1"}) {
+				t.Errorf("queue: %q", got)
+			}
+			if got := w.rows(`SELECT enrichment_status FROM files WHERE shasum = '` + hashOf("two") + `'`); !slices.Equal(got, []string{"pending"}) {
+				t.Errorf("status: %q", got)
+			}
+			if sum := w.must(w.options()); sum.Asked != 0 {
+				t.Errorf("it was asked again at once: %+v", sum)
+			}
+			w.pass(2 * time.Minute)
+			if sum := w.must(w.options()); sum.Asked != 1 || sum.Known != 1 {
+				t.Errorf("later: %+v", sum)
+			}
+			if got := w.rows(`SELECT failures, error FROM lookups WHERE failures > 0`); got != nil {
+				t.Errorf("queue: %q", got)
+			}
+		})
+	}
+}
+
+func TestPermanent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plenty(), "one", "two")
+	w.vt.FailFile(hashOf("two"), 1, vttest.Refuse(400, "BadRequestError", "no"))
+	if sum := w.must(w.options()); sum.Failed != 1 || sum.Unknown != 1 {
+		t.Fatalf("%+v", sum)
+	}
+	w.pass(1000 * time.Hour)
+	w.must(w.options())
+	if n := w.vt.Asked(hashOf("two")); n != 1 {
+		t.Errorf("asked %d times", n)
+	}
+	if n, err := w.db.SetLookups(t.Context(), cowrie.LookupNew, nil); n != 1 || err != nil {
+		t.Errorf("retry: %d, %v", n, err)
+	}
+	w.must(w.options())
+	if n := w.vt.Asked(hashOf("two")); n != 2 {
+		t.Errorf("asked %d times after it was to be asked again", n)
+	}
+}
+
+// TestKeyRefused: a wrong key ends the run and touches no row.
+func TestKeyRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, vttest.Account{Key: "another" + key[7:], User: "u", Minute: 4, Day: 10, Month: 10}, "one", "two")
+	before := w.rows(`SELECT * FROM lookups`)
+	sum, err := w.run(w.options())
+	if err == nil || sum.Asked != 0 {
+		t.Errorf("%+v, %v", sum, err)
+	}
+	if after := w.rows(`SELECT * FROM lookups`); !slices.Equal(before, after) {
+		t.Errorf("rows were touched: %q, before %q", after, before)
+	}
+}
+
+// TestOutage: when nothing is answered, not every file is made to wait.
+func TestOutage(t *testing.T) {
+	t.Parallel()
+	var files []string
+	for i := range 60 {
+		files = append(files, fmt.Sprint("file", i))
+	}
+	w := newWorld(t, vttest.Account{Key: key, User: "u", Minute: 15, Day: 1000, Month: 1000}, files...)
+	w.vt.FailNext(1000, vttest.HTML(502))
+	sum, err := w.run(w.options())
+	if err == nil || sum.Asked > 6 {
+		t.Errorf("%+v, %v", sum, err)
+	}
+}
+
+// TestBackInTime: an answer that is older than what is known does not take its
+// place.
+func TestBackInTime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plenty(), "one")
+	day := func(n int) time.Time { return time.Date(2026, 3, n, 0, 0, 0, 0, time.UTC) }
+	for _, c := range []struct{ analysed, malicious int }{{20, 30}, {10, 3}, {25, 33}} {
+		w.vt.Add(vttest.File{SHA256: hashOf("one"), Stats: &vttest.Stats{Malicious: c.malicious, Undetected: 70 - c.malicious}, LastAnalysis: day(c.analysed)})
+		if sum := w.must(w.options()); sum.Known != 1 {
+			t.Fatalf("%+v", sum)
+		}
+		want := max(c.malicious, 30)
+		if got := w.rows(`SELECT vt_malicious FROM files`); !slices.Equal(got, []string{fmt.Sprint(want)}) {
+			t.Errorf("after an answer of %v: %v, want %d", c.analysed, got, want)
+		}
+		w.pass(100 * 24 * time.Hour)
+	}
+	if got := w.rows(`SELECT count(*) FROM file_verdicts`); got[0] != "3" {
+		t.Errorf("history: %v", got)
+	}
+}
+
+// TestSeeds: what Cowrie's plugin was told is not asked for again.
+func TestSeeds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plenty(), "one", "two")
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "cowrie.json"), fmt.Sprintf(`{"eventid":"cowrie.virustotal.scanfile","session":"s0","sha256":"%s","is_new":"false","positives":40,"total":70,"scan_date":1774656000,"timestamp":"2026-03-28T11:00:00Z"}`+"\n", hashOf("one")))
+	if _, err := ingest.Load(t.Context(), w.db, []string{dir}, ingest.Options{Log: quiet}); err != nil {
+		t.Fatal(err)
+	}
+	if sum := w.must(w.options()); sum.Asked != 1 || w.vt.Asked(hashOf("one")) != 0 {
+		t.Errorf("%+v", sum)
+	}
+}
+
+// TestStopped: a run that is stopped gives back what it took.
+func TestStopped(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plenty(), "one")
+	ctx, cancel := context.WithCancel(t.Context())
+	w.vt.FailFile(hashOf("one"), 1, func(x *vttest.Exchange) {
+		cancel() // it has been asked
+		vttest.Stall()(x)
+	})
+	if _, err := enrich.Run(ctx, w.db, w.client(), w.options()); !errors.Is(err, context.Canceled) {
+		t.Errorf("it ended with %v", err)
+	}
+	if sum := w.must(w.options()); sum.Unknown != 1 {
+		t.Errorf("%+v", sum)
+	}
+}
+
+func TestIgnored(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plenty(), "own", "other")
+	o := w.options()
+	o.Ignore = func(shasum string) bool { return shasum == hashOf("own") }
+	if sum := w.must(o); sum.Asked != 1 || sum.Ignored != 1 || w.vt.Asked(hashOf("own")) != 0 {
+		t.Errorf("%+v", sum)
+	}
+}

@@ -1,0 +1,189 @@
+package virustotal
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"midden/internal/cowrie"
+)
+
+// What a client does unless it is told otherwise.
+const (
+	DefaultBaseURL = "https://www.virustotal.com"
+	DefaultTimeout = 30 * time.Second
+	DefaultMaxBody = 16 << 20
+)
+
+// Options say whom a client asks, and how.
+type Options struct {
+	// BaseURL is an http or https URL, with a path if a proxy serves the API below
+	// one; "" is DefaultBaseURL. A user name and a password in it are sent along,
+	// and shown nowhere.
+	BaseURL string
+	Key     Key
+	// UserAgent is the name of the program, such as "midden/1.0".
+	UserAgent string
+	// Timeout is for one request from its beginning to the last byte of the
+	// answer; 0 is DefaultTimeout.
+	Timeout time.Duration
+	// MaxBody is how many bytes an answer may have once it is decompressed; 0 is
+	// DefaultMaxBody.
+	MaxBody int64
+	// Transport makes the requests; nil is one that keeps connections open, speaks
+	// HTTP/2 where the server does, and honours the proxies of the environment.
+	Transport http.RoundTripper
+}
+
+// String tells the options without what is secret in them. (Where options stand
+// in an unexported field, package fmt does not ask: then the credentials of a
+// base URL show, though not the key.)
+func (o Options) String() string {
+	return fmt.Sprintf("{BaseURL:%s Key:%s UserAgent:%s Timeout:%v MaxBody:%d}",
+		shown(o.BaseURL), o.Key, printable(o.UserAgent), o.Timeout, o.MaxBody)
+}
+
+// Format writes what String returns, whatever the verb.
+func (o Options) Format(f fmt.State, _ rune) { fmt.Fprint(f, o.String()) }
+
+// MarshalJSON tells the options without what is secret in them.
+func (o Options) MarshalJSON() ([]byte, error) { return json.Marshal(o.String()) }
+
+// shown is what of a base URL may be shown: scheme and host.
+func shown(base string) string {
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" {
+		return hidden
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host}).String()
+}
+
+// Why a client cannot be made.
+var (
+	ErrBaseURL   = errors.New("the base URL of VirusTotal is no http or https URL")
+	ErrNoKey     = errors.New("there is no key of VirusTotal")
+	ErrBadKey    = errors.New("the key of VirusTotal has characters that no key has")
+	ErrUserAgent = errors.New("the name of the program has characters that no header may have")
+)
+
+// Client asks VirusTotal. Each call is one request: there are no retries in it
+// and no limit of their rate, as quota and retries are the caller's to keep. It
+// may be used by several goroutines at once.
+type Client struct {
+	// What is secret is in functions alone: no way of printing looks into them.
+	request   func(ctx context.Context, path ...string) *http.Request
+	clean     func(string) string // makes a text of others fit to be shown
+	echoes    func([]byte) bool   // a body that repeats the key
+	key       func() string
+	origin    string // scheme and host of the base URL
+	transport http.RoundTripper
+	timeout   time.Duration
+	maxBody   int64
+	http1     *atomic.Bool // the last answer came by HTTP/1
+	clock     *clock
+}
+
+// Format writes whom the client asks.
+func (c Client) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "virustotal.Client(%s)", c.origin) }
+
+// NewClient returns a client, or ErrBaseURL, ErrNoKey, ErrBadKey or
+// ErrUserAgent. It asks nothing yet.
+func NewClient(o Options) (*Client, error) {
+	base, err := url.Parse(strings.TrimSpace(orElse(o.BaseURL, DefaultBaseURL)))
+	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Hostname() == "" ||
+		base.RawQuery != "" || base.Fragment != "" {
+		return nil, ErrBaseURL // the reason would show the URL
+	}
+	key := o.Key.text()
+	switch {
+	case key == "":
+		return nil, ErrNoKey
+	case !o.Key.valid():
+		return nil, ErrBadKey
+	case strings.ContainsFunc(o.UserAgent, func(r rune) bool { return r < ' ' || r > '~' }):
+		return nil, ErrUserAgent
+	}
+	name, password, basic := "", "", ""
+	if base.User != nil {
+		name = base.User.Username()
+		password, _ = base.User.Password()
+		basic = base64.StdEncoding.EncodeToString([]byte(name + ":" + password))
+	}
+	hideAll := hide(key, orElse(password, name), basic)
+	c := &Client{
+		request: requests(base, key, basic, userAgent(o.UserAgent)),
+		clean:   func(s string) string { return clip(printable(hideAll(s))) },
+		echoes:  func(body []byte) bool { return len(key) >= minSecret && bytes.Contains(body, []byte(key)) },
+		key:     o.Key.text,
+		origin:  shown(base.String()),
+		timeout: orElse(o.Timeout, DefaultTimeout), maxBody: orElse(o.MaxBody, DefaultMaxBody),
+		transport: o.Transport, http1: &atomic.Bool{}, clock: &clock{},
+	}
+	if c.transport == nil {
+		c.transport = newTransport()
+	}
+	return c, nil
+}
+
+// minSecret is how long a key is at least that no text holds by chance.
+const minSecret = 16
+
+func orElse[T comparable](v, fallback T) T {
+	var zero T
+	if v == zero {
+		return fallback
+	}
+	return v
+}
+
+// Answer is what VirusTotal said of a file.
+type Answer struct {
+	// Verdict is on the file that was asked for. When it was observed is for the
+	// caller's clock to say; so far it is NoTime, and Body is nil.
+	Verdict cowrie.Verdict
+	// Known: VirusTotal has the file. If not, nothing in the verdict is said.
+	Known bool
+	Body  []byte // as it was answered, decompressed
+}
+
+// File asks for the report on the file with this SHA-256. That VirusTotal does
+// not know the file is an answer; any error is an *Error.
+func (c *Client) File(ctx context.Context, shasum string) (Answer, error) {
+	shasum, ok := cowrie.Shasum([]byte(shasum))
+	if !ok {
+		return Answer{}, &Error{Kind: Permanent, Err: ErrNoShasum}
+	}
+	r, failed := c.get(ctx, "files", shasum)
+	if failed != nil {
+		return Answer{}, failed
+	}
+	code, _ := errorBody(r.body)
+	unknown := r.status == http.StatusNotFound && code == notFound
+	if !unknown && r.status != http.StatusOK {
+		return Answer{}, c.refusal(r, nil)
+	}
+	if c.echoes(r.body) { // it must not be kept
+		e := c.refusal(r, ErrEcho)
+		e.Kind = Transient
+		return Answer{}, e
+	}
+	if unknown {
+		return Answer{Verdict: cowrie.NewVerdict(shasum, cowrie.SourceVirusTotal, cowrie.NoTime), Body: r.body}, nil
+	}
+	v, err := ParseFile(r.body)
+	if err == nil && v.Shasum != shasum {
+		err = ErrOtherFile
+	}
+	if err != nil {
+		return Answer{}, c.refusal(r, err)
+	}
+	return Answer{Verdict: v, Known: true, Body: r.body}, nil
+}

@@ -1,0 +1,46 @@
+package store
+
+import (
+	"context"
+
+	"midden/internal/cowrie"
+)
+
+// History calls f for what was said of a file, the first first.
+func (s *Store) History(ctx context.Context, shasum string, f func(*cowrie.Verdict) error) error {
+	return s.verdicts(ctx, verdictColumns+` WHERE shasum = $1 ORDER BY observed_at, source`, []any{shasum}, f)
+}
+
+// Changes calls f for what was said of files since a time, and for what the same
+// source had said of the file before; nil if it had said nothing.
+func (s *Store) Changes(ctx context.Context, since cowrie.Time, f func(before, now *cowrie.Verdict) error) error {
+	return s.verdicts(ctx, verdictColumns+` WHERE observed_at >= $1 ORDER BY observed_at, shasum, source`, []any{since.String()},
+		func(now *cowrie.Verdict) error {
+			var before *cowrie.Verdict
+			err := s.verdicts(ctx, verdictColumns+` WHERE shasum = $1 AND source = $2 AND observed_at < $3
+				ORDER BY observed_at DESC LIMIT 1`, []any{now.Shasum, now.Source, now.ObservedAt.String()},
+				func(v *cowrie.Verdict) error {
+					before = v
+					return nil
+				})
+			if err != nil {
+				return err
+			}
+			return f(before, now)
+		})
+}
+
+const verdictColumns = `SELECT shasum, source, observed_at, analysed_at, first_submission_at, coalesce(malicious, -1),
+	coalesce(suspicious, -1), coalesce(undetected, -1), coalesce(harmless, -1), coalesce(total, -1), classification, description
+	FROM file_verdicts`
+
+func (s *Store) verdicts(ctx context.Context, query string, args []any, f func(*cowrie.Verdict) error) error {
+	return s.each(ctx, query, args, func(scan func(...any) error) error {
+		v := &cowrie.Verdict{}
+		if err := scan(&v.Shasum, &v.Source, scanTime{&v.ObservedAt}, scanTime{&v.AnalysedAt}, scanTime{&v.FirstSubmission}, &v.Malicious,
+			&v.Suspicious, &v.Undetected, &v.Harmless, &v.Total, scanText{&v.Classification}, scanText{&v.Description}); err != nil {
+			return err
+		}
+		return f(v)
+	})
+}

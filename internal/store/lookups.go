@@ -1,0 +1,195 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+	"time"
+
+	"midden/internal/cowrie"
+)
+
+// lookup are the columns of a lookup, with what was said of its file. The
+// sources that count are those that answer for VirusTotal.
+const lookup = `SELECT l.shasum, l.state, l.due_at, l.failures, l.error, f.first_seen, f.last_seen, f.sighting_count,
+	(SELECT max(observed_at) FROM file_verdicts v WHERE v.shasum = l.shasum),
+	(SELECT coalesce(malicious, -1) FROM file_verdicts v WHERE v.shasum = l.shasum ORDER BY observed_at DESC, source LIMIT 1),
+	(SELECT coalesce(malicious, total, analysed_at, first_submission_at, classification) IS NOT NULL
+		FROM file_verdicts v WHERE v.shasum = l.shasum ORDER BY observed_at DESC, source LIMIT 1),
+	(SELECT count(*) FROM file_verdicts v WHERE v.shasum = l.shasum AND v.source = 'virustotal' AND v.total IS NULL
+		AND v.observed_at > coalesce((SELECT max(observed_at) FROM file_verdicts w WHERE w.shasum = l.shasum
+			AND w.source = 'virustotal' AND w.total IS NOT NULL), '')),
+	(SELECT min(observed_at) FROM file_verdicts v WHERE v.shasum = l.shasum AND v.malicious > 0)
+	FROM lookups l JOIN files f ON f.shasum = l.shasum`
+
+func scanLookup(scan func(...any) error) (cowrie.Lookup, error) {
+	var l cowrie.Lookup
+	var known sql.NullBool
+	var malicious sql.NullInt64
+	err := scan(&l.Shasum, &l.State, scanTime{&l.DueAt}, &l.Failures, scanText{&l.Error}, scanTime{&l.FirstSeen}, scanTime{&l.LastSeen},
+		&l.Sightings, scanTime{&l.AnsweredAt}, &malicious, &known, &l.Unknowns, scanTime{&l.FlaggedAt})
+	l.Known, l.Malicious = known.Bool, -1
+	if malicious.Valid {
+		l.Malicious = int(malicious.Int64)
+	}
+	return l, err
+}
+
+const notLeased = `(l.leased_until IS NULL OR l.leased_until <= ?)`
+
+// lookupsOf adds to a condition what a query asks for.
+func lookupsOf(q cowrie.LookupQuery, part string, args ...any) *conditions {
+	var where conditions
+	where.add(part, args...)
+	where.add(notLeased, cowrie.FromStd(q.Now).String())
+	if q.Since != cowrie.NoTime {
+		where.add("f.last_seen >= ?", q.Since.String())
+	}
+	return &where
+}
+
+// Unscheduled calls f for the lookups that are new though something was said of
+// their files: nobody has reckoned yet when to ask.
+func (s *Store) Unscheduled(ctx context.Context, f func(cowrie.Lookup) error) error {
+	return s.lookups(ctx, lookup+` WHERE l.state = 'new' AND EXISTS (SELECT 1 FROM file_verdicts v WHERE v.shasum = l.shasum)`, nil, f)
+}
+
+// NewLookups calls f for files of which nothing was ever said, the newest and
+// most frequent first.
+func (s *Store) NewLookups(ctx context.Context, q cowrie.LookupQuery, f func(cowrie.Lookup) error) error {
+	where := lookupsOf(q, `l.state = 'new'`)
+	return s.lookups(ctx, lookup+where.clause()+` ORDER BY f.last_seen DESC, f.sighting_count DESC, l.shasum`+limit(q.Limit), where.args, f)
+}
+
+// DueLookups calls f for files that are to be asked about again by now, the
+// longest due first.
+func (s *Store) DueLookups(ctx context.Context, q cowrie.LookupQuery, f func(cowrie.Lookup) error) error {
+	where := lookupsOf(q, `l.state = 'waiting' AND l.due_at <= ?`, cowrie.FromStd(q.Now).String())
+	return s.lookups(ctx, lookup+where.clause()+` ORDER BY l.due_at`+limit(q.Limit), where.args, f)
+}
+
+func (s *Store) lookups(ctx context.Context, query string, args []any, f func(cowrie.Lookup) error) error {
+	return s.each(ctx, query, args, func(scan func(...any) error) error {
+		l, err := scanLookup(scan)
+		if err != nil {
+			return err
+		}
+		return f(l)
+	})
+}
+
+// Claim takes a file to be asked about, until a time. It reports false if
+// another process has it, or has had an answer meanwhile.
+func (s *Store) Claim(ctx context.Context, l *cowrie.Lookup, now, until time.Time) (claimed bool, err error) {
+	err = s.inTx(ctx, func(tx *sql.Tx) error {
+		a := newAppend(ctx, s, tx)
+		n, err := a.changed(`UPDATE lookups SET leased_until = $1 WHERE shasum = $2 AND state = $3 AND coalesce(due_at, '') = $4
+			AND (leased_until IS NULL OR leased_until <= $5)`,
+			cowrie.FromStd(until).String(), l.Shasum, l.State, l.DueAt.String(), cowrie.FromStd(now).String())
+		claimed = n > 0
+		return err
+	})
+	return claimed, err
+}
+
+// Release gives back files that were claimed and not asked about.
+func (s *Store) Release(ctx context.Context, shasums ...string) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		a := newAppend(ctx, s, tx)
+		for _, shasum := range shasums {
+			if err := a.exec(`UPDATE lookups SET leased_until = NULL WHERE shasum = $1`, shasum); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Schedule notes when to ask about files again, of which nothing new was said.
+func (s *Store) Schedule(ctx context.Context, due map[string]cowrie.Time) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		a := newAppend(ctx, s, tx)
+		for _, shasum := range sortedKeys(due) {
+			if err := a.scheduled(shasum, due[shasum]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (a *appending) scheduled(shasum string, due cowrie.Time) error {
+	return a.exec(`UPDATE lookups SET state = 'waiting', due_at = $1, failures = 0, error = NULL, leased_until = NULL, updated_at = $2
+		WHERE shasum = $3`, due.String(), cowrie.FromStd(a.now).String(), shasum)
+}
+
+// Answered stores an answer about a file, what it changes, and when to ask
+// again, in one transaction.
+func (s *Store) Answered(ctx context.Context, v cowrie.Verdict, due cowrie.Time) error {
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
+		a := newAppend(ctx, s, tx)
+		a.verdicts, a.answered = []cowrie.Verdict{v}, true
+		if err := a.flushVerdicts(); err != nil {
+			return err
+		}
+		if err := a.scheduled(v.Shasum, due); err != nil {
+			return err
+		}
+		Reached("enrich: before commit")
+		return nil
+	})
+	if err == nil {
+		Reached("enrich: after commit")
+	}
+	return err
+}
+
+// Failed notes that there was no answer about a file: it is asked about again at
+// a time, or, if that is NoTime, not any more.
+func (s *Store) Failed(ctx context.Context, shasum, reason string, again cowrie.Time) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		a := newAppend(ctx, s, tx)
+		state := cowrie.LookupWaiting
+		if again == cowrie.NoTime {
+			state = cowrie.LookupFailed
+		}
+		return a.exec(`UPDATE lookups SET state = $1, due_at = $2, failures = failures + 1, error = $3, leased_until = NULL, updated_at = $4
+			WHERE shasum = $5`, state, timeText(again), reason, cowrie.FromStd(a.now).String(), shasum)
+	})
+}
+
+// Queue calls f for lookups that failed, the last first.
+func (s *Store) Queue(ctx context.Context, max int, f func(cowrie.Lookup) error) error {
+	return s.lookups(ctx, lookup+` WHERE l.failures > 0 OR l.state = 'failed' ORDER BY l.updated_at DESC, l.shasum`+limit(max), nil, f)
+}
+
+// SetLookups makes lookups whose hash begins with one of the prefixes, or all that
+// failed if there is none, new, so that they are asked at once, or dropped, and
+// returns how many.
+func (s *Store) SetLookups(ctx context.Context, state string, prefixes []string) (n int64, err error) {
+	where := []string{`failures > 0 OR state = 'failed'`}
+	var args []any
+	if len(prefixes) > 0 {
+		where = nil
+		for _, p := range prefixes {
+			where = append(where, `shasum >= ? AND shasum < ?`)
+			args = append(args, p, p+"g")
+		}
+	}
+	err = s.inTx(ctx, func(tx *sql.Tx) error {
+		a := newAppend(ctx, s, tx)
+		n, err = a.changed(`UPDATE lookups SET state = ?, due_at = NULL, failures = 0, error = NULL, leased_until = NULL, updated_at = ?
+			WHERE `+strings.Join(where, " OR "), append([]any{state, cowrie.FromStd(a.now).String()}, args...)...)
+		return err
+	})
+	return n, err
+}
+
+// Backlog returns how many files were never asked about, how many are due again,
+// and how many wait to be asked once more since there was no answer.
+func (s *Store) Backlog(ctx context.Context, now time.Time) (fresh, due, retries int64, err error) {
+	err = s.db.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM lookups WHERE state = 'new'),
+		(SELECT count(*) FROM lookups WHERE state = 'waiting' AND due_at <= $1),
+		(SELECT count(*) FROM lookups WHERE state = 'waiting' AND failures > 0)`, cowrie.FromStd(now).String()).Scan(&fresh, &due, &retries)
+	return fresh, due, retries, s.explain(err)
+}

@@ -1,0 +1,156 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"midden/internal/cowrie"
+)
+
+// The minute of a quota is a sliding one: no 60 seconds see more requests than it
+// allows. A little is added for the way to the source.
+const quotaMinute = 61 * time.Second
+
+// clockSkew is how far the clocks of two machines may be apart. What is said to
+// have been asked later than that was noted by a clock that was wrong.
+const clockSkew = 5 * time.Second
+
+// Reserve counts a request that is about to be made, if the limits allow it at
+// this moment. keep is how many requests of each day are left for others.
+func (s *Store) Reserve(ctx context.Context, account string, now time.Time, lim cowrie.Limits, keep int64) (g cowrie.Grant, err error) {
+	err = s.inTx(ctx, func(tx *sql.Tx) error {
+		a := newAppend(ctx, s, tx)
+		at, text := cowrie.FromStd(now), cowrie.FromStd(now).String()
+		for _, clean := range []struct {
+			query string
+			args  []any
+		}{
+			{`DELETE FROM quota_requests WHERE account = $1 AND made_at <= $2`, []any{account, cowrie.FromStd(now.Add(-quotaMinute)).String()}},
+			// It counts as made now, so that no minute sees too many.
+			{`UPDATE quota_requests SET made_at = $1 WHERE account = $2 AND made_at > $3`, []any{text, account, cowrie.FromStd(now.Add(clockSkew)).String()}},
+		} {
+			if err := a.exec(clean.query, clean.args...); err != nil {
+				return err
+			}
+		}
+		u, err := usage(a, account, at, lim)
+		if err != nil {
+			return err
+		}
+		g = grant(u, keep)
+		if !g.OK {
+			return nil
+		}
+		for _, p := range []struct {
+			period cowrie.QuotaPeriod
+			start  time.Time
+		}{{cowrie.PerDay, dayOf(now)}, {cowrie.PerMonth, monthOf(now)}} {
+			if err := a.exec(`INSERT INTO quota (account, period, starts_at, used) VALUES ($1, $2, $3, 1)
+				ON CONFLICT (account, period, starts_at) DO UPDATE SET used = quota.used + 1`,
+				account, string(p.period), cowrie.FromStd(p.start).String()); err != nil {
+				return err
+			}
+		}
+		return a.exec(`INSERT INTO quota_requests (account, made_at) VALUES ($1, $2)`, account, text)
+	})
+	return g, err
+}
+
+// grant says whether a request fits.
+func grant(u *cowrie.Usage, keep int64) cowrie.Grant {
+	switch {
+	case u.Month > 0 && u.UsedMonth >= u.Month:
+		return cowrie.Grant{Until: u.MonthReset, Period: cowrie.PerMonth}
+	case u.Day > 0 && u.UsedDay >= max(0, u.Day-keep):
+		return cowrie.Grant{Until: u.DayReset, Period: cowrie.PerDay}
+	case u.MinuteFree != cowrie.NoTime:
+		return cowrie.Grant{Until: u.MinuteFree, Period: cowrie.PerMinute}
+	}
+	return cowrie.Grant{OK: true, Until: cowrie.NoTime}
+}
+
+func dayOf(t time.Time) time.Time {
+	y, m, d := t.UTC().Date()
+	return time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
+}
+
+func monthOf(t time.Time) time.Time {
+	y, m, _ := t.UTC().Date()
+	return time.Date(y, m, 1, 0, 0, 0, 0, time.UTC)
+}
+
+// usage returns what is used at a moment, within a transaction.
+func usage(a *appending, account string, now cowrie.Time, lim cowrie.Limits) (*cowrie.Usage, error) {
+	std := now.Std()
+	u := &cowrie.Usage{Limits: lim, MinuteFree: cowrie.NoTime, DayReset: cowrie.FromStd(dayOf(std).AddDate(0, 0, 1)),
+		MonthReset: cowrie.FromStd(monthOf(std).AddDate(0, 1, 0))}
+	if err := a.row(`SELECT coalesce(sum(CASE WHEN period = 'day' AND starts_at = $1 THEN used END), 0),
+			coalesce(sum(CASE WHEN period = 'month' AND starts_at = $2 THEN used END), 0) FROM quota WHERE account = $3`,
+		[]any{cowrie.FromStd(dayOf(std)).String(), cowrie.FromStd(monthOf(std)).String(), account}, &u.UsedDay, &u.UsedMonth); err != nil {
+		return nil, err
+	}
+	since := cowrie.FromStd(std.Add(-quotaMinute)).String()
+	if err := a.row(`SELECT count(*) FROM quota_requests WHERE account = $1 AND made_at > $2`, []any{account, since}, &u.UsedMinute); err != nil {
+		return nil, err
+	}
+	if lim.Minute <= 0 || u.UsedMinute < lim.Minute {
+		return u, nil
+	}
+	// When so many of them are older than a minute that one fits.
+	var at cowrie.Time
+	if err := a.row(fmt.Sprintf(`SELECT made_at FROM quota_requests WHERE account = $1 AND made_at > $2 ORDER BY made_at LIMIT 1 OFFSET %d`,
+		u.UsedMinute-lim.Minute), []any{account, since}, scanTime{&at}); err != nil {
+		return nil, err
+	}
+	u.MinuteFree = cowrie.FromStd(at.Std().Add(quotaMinute + time.Microsecond))
+	return u, nil
+}
+
+// Usage returns how much of a quota is used at a moment.
+func (s *Store) Usage(ctx context.Context, account string, now time.Time, lim cowrie.Limits) (u *cowrie.Usage, err error) {
+	err = s.inTx(ctx, func(tx *sql.Tx) error {
+		u, err = usage(newAppend(ctx, s, tx), account, cowrie.FromStd(now), lim)
+		return err
+	})
+	return u, err
+}
+
+// Told notes what a source says of a quota: its limits, and how much of the day
+// and of the month is used, by others, too. What midden counted itself stays if
+// it is more.
+func (s *Store) Told(ctx context.Context, account string, now time.Time, lim cowrie.Limits, usedDay, usedMonth int64) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		a := newAppend(ctx, s, tx)
+		if err := a.exec(`INSERT INTO quota_limits (account, per_minute, per_day, per_month, told_at) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (account) DO UPDATE SET per_minute = excluded.per_minute, per_day = excluded.per_day,
+			per_month = excluded.per_month, told_at = excluded.told_at`,
+			account, lim.Minute, lim.Day, lim.Month, cowrie.FromStd(now).String()); err != nil {
+			return err
+		}
+		for _, p := range []struct {
+			period cowrie.QuotaPeriod
+			start  time.Time
+			used   int64
+		}{{cowrie.PerDay, dayOf(now), usedDay}, {cowrie.PerMonth, monthOf(now), usedMonth}} {
+			if err := a.exec(`INSERT INTO quota (account, period, starts_at, used) VALUES ($1, $2, $3, $4)
+				ON CONFLICT (account, period, starts_at) DO UPDATE SET used = CASE WHEN quota.used > excluded.used THEN quota.used ELSE excluded.used END`,
+				account, string(p.period), cowrie.FromStd(p.start).String(), p.used); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Limits returns what a source said last of a quota; ok is false if it never did.
+func (s *Store) Limits(ctx context.Context, account string) (lim cowrie.Limits, toldAt cowrie.Time, ok bool, err error) {
+	err = s.db.QueryRowContext(ctx, `SELECT coalesce(per_minute, 0), coalesce(per_day, 0), coalesce(per_month, 0), told_at
+		FROM quota_limits WHERE account = $1`, account).Scan(&lim.Minute, &lim.Day, &lim.Month, scanTime{&toldAt})
+	if errors.Is(err, sql.ErrNoRows) {
+		return lim, cowrie.NoTime, false, nil
+	}
+	return lim, toldAt, err == nil, s.explain(err)
+}
