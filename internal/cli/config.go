@@ -32,13 +32,20 @@ func (a *app) configure() (err error) {
 	if err != nil {
 		return fmt.Errorf("%s: db: %w", a.config.Path, err)
 	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(filepath.Dir(a.config.Path), path)
-	}
+	path = a.besideConfig(path)
 	// With its scheme, since a bare path might look like another; and clean, since
 	// three slashes would be SQLAlchemy's.
 	a.db = "sqlite:" + filepath.Clean(path)
 	return nil
+}
+
+// besideConfig returns a path that the configuration file names: a relative one is
+// meant from its directory.
+func (a *app) besideConfig(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(filepath.Dir(a.config.Path), path)
 }
 
 // needsConfig reports whether a command depends on the configuration file. One

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"midden/internal/cli/render"
+	"midden/internal/config"
 	"midden/internal/cowrie"
 	"midden/internal/enrich"
 	"midden/internal/enrich/virustotal"
@@ -108,6 +109,27 @@ func (a *app) limits() cowrie.Limits {
 	return cowrie.Limits{Minute: c.PerMinute, Day: c.PerDay, Month: c.PerMonth}
 }
 
+// policy is how long answers count: as the configuration says, or by default.
+func (a *app) policy() enrich.Policy {
+	p, c := enrich.DefaultPolicy(), a.config.VirusTotal.AskAgain
+	for _, s := range []struct {
+		of  *time.Duration
+		say config.Span
+	}{{&p.Young, c.Young}, {&p.YoungFor, c.YoungFor}, {&p.Malicious, c.Malicious}, {&p.MaliciousLater, c.MaliciousLater},
+		{&p.LaterAfter, c.LaterAfter}, {&p.Other, c.Other}} {
+		if s.say.Duration != 0 {
+			*s.of = s.say.Duration
+		}
+	}
+	if len(c.Unknown) > 0 {
+		p.Unknown = nil
+		for _, s := range c.Unknown {
+			p.Unknown = append(p.Unknown, s.Duration)
+		}
+	}
+	return p
+}
+
 func (a *app) ignored() (func(string) bool, error) {
 	list := map[string]bool{}
 	for _, text := range a.config.VirusTotal.Ignore {
@@ -141,7 +163,13 @@ func (a *app) enrich(ctx context.Context, o enrich.Options) (err error) {
 	if err != nil {
 		return err
 	}
-	o.Account, o.Policy, o.Limits, o.KeptForNew = account, enrich.DefaultPolicy(), a.limits(), keptForNew
+	if dir := a.config.VirusTotal.Cache; dir != "" {
+		if o.Answers, err = enrich.OpenAnswers(a.besideConfig(dir)); err != nil {
+			return err
+		}
+		defer o.Answers.Close()
+	}
+	o.Account, o.Policy, o.Limits, o.KeptForNew = account, a.policy(), a.limits(), keptForNew
 	o.Log, o.Now = a.log, time.Now
 	o.Observe = func(s enrich.Summary) {
 		progress.Update(telemetry.Counts{FilesDone: s.Known + s.Unknown + s.Ignored, FilesTotal: max(fresh+due, s.Asked)})
@@ -187,6 +215,7 @@ func (a *app) printEnrich(ctx context.Context, db *store.Store, s *enrich.Summar
 		{Name: "known", Kind: render.Int, Value: s.Known},
 		{Name: "unknown", Title: "Unknown to VirusTotal", Kind: render.Int, Value: s.Unknown},
 		{Name: "failed", Title: "Without an answer", Kind: render.Int, Value: s.Failed},
+		{Name: "cached", Title: "From the cache", Kind: render.Int, Value: s.Cached},
 		{Name: "ignored", Kind: render.Int, Value: s.Ignored},
 		{Name: "left_new", Title: "Left, never asked", Kind: render.Int, Value: fresh},
 		{Name: "left_due", Title: "Left, to ask again", Kind: render.Int, Value: due},
@@ -218,7 +247,7 @@ func (a *app) enrichDryRun(ctx context.Context, o enrich.Options) error {
 		{Name: "answered_at", Kind: render.Time, Optional: true},
 	})
 	n := int64(0)
-	policy := enrich.DefaultPolicy()
+	policy := a.policy()
 	now := time.Now()
 	row := func(l cowrie.Lookup) error {
 		because := "never asked"

@@ -106,11 +106,7 @@ func (a *app) configured() (places []downloads.Place) {
 		if s.Downloads == "" {
 			continue
 		}
-		path := s.Downloads
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(filepath.Dir(a.config.Path), path)
-		}
-		places = append(places, downloads.Place{Path: path, Sensor: s.Name})
+		places = append(places, downloads.Place{Path: a.besideConfig(s.Downloads), Sensor: s.Name})
 	}
 	return places
 }

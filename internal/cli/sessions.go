@@ -38,6 +38,7 @@ func (a *app) sessionsListCmd() *cobra.Command {
 	f.StringVar(&q.Username, "username", "", "that logged in as this user")
 	f.StringVar(&q.Password, "password", "", "that logged in with this password")
 	f.BoolVar(&q.Files, "files", false, "only with files")
+	f.BoolVar(&q.Flagged, "flagged", false, "only with files that an engine flags")
 	f.BoolVar(&q.Commands, "commands", false, "only with commands")
 	f.IntVarP(&q.Limit, "limit", "n", 50, "how many at the most; 0 for all")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -68,9 +69,10 @@ var sessionColumns = []render.Column{
 	{Name: "client_version", Title: "CLIENT", Optional: true},
 	{Name: "hassh", OnlyData: true},
 	{Name: "shared_id", Kind: render.Bool, OnlyData: true},
+	{Name: "flagged_files", Title: "FLAGGED", Kind: render.Int, OnlyData: true},
 }
 
-func sessionValues(s *cowrie.Session) []any {
+func sessionValues(s *store.Session) []any {
 	var duration *int64
 	if s.Duration >= 0 {
 		duration = &s.Duration
@@ -81,7 +83,7 @@ func sessionValues(s *cowrie.Session) []any {
 	}
 	return []any{s.ID, s.First.Std(), s.Last.Std(), duration, text(s.Sensor), text(s.SrcIP), text(s.Protocol),
 		s.Events, s.LoginAttempts, s.LoginSuccesses, s.Commands, s.Downloads, s.Uploads, s.FailedTransfers,
-		user, password, s.LoginAt.Std(), text(s.ClientVersion), text(s.HASSH), s.SharedID}
+		user, password, s.LoginAt.Std(), text(s.ClientVersion), text(s.HASSH), s.SharedID, s.FlaggedFiles}
 }
 
 func (a *app) sessionsList(ctx context.Context, q store.SessionFilter, file string) error {
@@ -99,7 +101,7 @@ func (a *app) sessionsList(ctx context.Context, q store.SessionFilter, file stri
 	}
 	out := render.New(a.stdout, a.format, sessionColumns)
 	n := 0
-	err = db.Sessions(ctx, q, func(s *cowrie.Session) error {
+	err = db.Sessions(ctx, q, func(s *store.Session) error {
 		n++
 		return out.Row(sessionValues(s)...)
 	})

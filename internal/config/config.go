@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"reflect"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/pelletier/go-toml/v2"
 )
@@ -42,8 +44,46 @@ type VirusTotal struct {
 	PerMinute int64 `toml:"per_minute" takes:"a number of requests, without quotes"`
 	PerDay    int64 `toml:"per_day" takes:"a number of requests, without quotes"`
 	PerMonth  int64 `toml:"per_month" takes:"a number of requests, without quotes"`
+	// Cache is a directory where answers are kept as files, too.
+	Cache string `toml:"cache" takes:"a directory in quotes"`
+	// AskAgain is how long answers count.
+	AskAgain AskAgain `toml:"ask_again" takes:"a heading of its own: [virustotal.ask_again]"`
 	// Ignore are hashes of files that are not asked about.
 	Ignore []string `toml:"ignore" takes:"SHA-256 hashes in quotes, between brackets"`
+}
+
+// AskAgain is how long an answer counts; what is 0 the file does not say.
+type AskAgain struct {
+	Unknown        []Span `toml:"unknown" takes:"spans in quotes, between brackets, as in [\"1h\", \"6h\", \"1d\"]"`
+	Young          Span   `toml:"young" takes:"a span in quotes, such as \"1d\""`
+	YoungFor       Span   `toml:"young_for" takes:"a span in quotes, such as \"7d\""`
+	Malicious      Span   `toml:"malicious" takes:"a span in quotes, such as \"30d\""`
+	MaliciousLater Span   `toml:"malicious_later" takes:"a span in quotes, such as \"90d\""`
+	LaterAfter     Span   `toml:"later_after" takes:"a span in quotes, such as \"90d\""`
+	Other          Span   `toml:"other" takes:"a span in quotes, such as \"30d\""`
+}
+
+// Span is a span of time, such as 90m, 6h, 3d or 4w. It is no number, so that one
+// without a unit is none.
+type Span struct{ time.Duration }
+
+// spanError is a text that is no span.
+type spanError string
+
+func (e spanError) Error() string { return fmt.Sprintf("%q is no span of time", string(e)) }
+
+// UnmarshalText reads a span.
+func (s *Span) UnmarshalText(text []byte) error {
+	units := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour}
+	if len(text) < 2 || units[text[len(text)-1]] == 0 {
+		return spanError(text)
+	}
+	n, err := strconv.ParseUint(string(text[:len(text)-1]), 10, 16)
+	if err != nil || n == 0 {
+		return spanError(text)
+	}
+	s.Duration = time.Duration(n) * units[text[len(text)-1]]
+	return nil
 }
 
 // Sensor is what a configuration file says of a honeypot.
@@ -119,6 +159,18 @@ func explain(err error, text []byte) error {
 		return fmt.Errorf("%d: there is no setting %q; there are %s",
 			line, strings.Join(first.Key(), "."), strings.Join(settings(), ", "))
 	}
+	var span spanError
+	if errors.As(err, &span) {
+		// The decoder does not always say where it stands.
+		for i, line := range strings.Split(string(text), "\n") {
+			name, value, _ := strings.Cut(line, "=")
+			if what := takes(strings.TrimSpace(name)); strings.HasPrefix(what, "span") || strings.HasPrefix(what, "a span") {
+				if strings.Contains(value, string(span)) {
+					return fmt.Errorf("%d: virustotal.ask_again.%s takes %s", i+1, strings.TrimSpace(name), what)
+				}
+			}
+		}
+	}
 	var wrong *toml.DecodeError
 	if !errors.As(err, &wrong) {
 		return fmt.Errorf(" %w", err)
@@ -148,7 +200,7 @@ func explain(err error, text []byte) error {
 func eachSetting(of reflect.Type, before string, f func(name, takes string)) {
 	for _, field := range reflect.VisibleFields(of) {
 		name := field.Tag.Get("toml")
-		if name == "-" {
+		if name == "-" || name == "" { // or a part of a span
 			continue
 		}
 		f(before+name, field.Tag.Get("takes"))

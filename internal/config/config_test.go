@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -31,6 +32,9 @@ func TestLoad(t *testing.T) {
 		{"use_new_enrichment = false", Config{NewEnrichment: &no}},
 		{"[[sensor]]\nname = 'a'\ndownloads = 'x/y'\n[[sensor]]\nname = 'b'\n",
 			Config{Sensors: []Sensor{{Name: "a", Downloads: "x/y"}, {Name: "b"}}}},
+		{"[virustotal]\nkey = 'env:K'\nper_day = 7\nignore = ['a']\n[virustotal.ask_again]\nunknown = ['90m', '2w']\n",
+			Config{VirusTotal: VirusTotal{Key: "env:K", PerDay: 7, Ignore: []string{"a"},
+				AskAgain: AskAgain{Unknown: []Span{{90 * time.Minute}, {14 * 24 * time.Hour}}}}}},
 	} {
 		t.Chdir(t.TempDir())
 		for _, path := range []string{"", "named.toml"} {
@@ -68,7 +72,9 @@ func TestLoadNoFile(t *testing.T) {
 func TestErrors(t *testing.T) {
 	const (
 		there = "; there are db, use_new_enrichment, virustotal, virustotal.key, virustotal.base_url, " +
-			"virustotal.per_minute, virustotal.per_day, virustotal.per_month, virustotal.ignore, sensor, sensor.name, sensor.downloads"
+			"virustotal.per_minute, virustotal.per_day, virustotal.per_month, virustotal.cache, virustotal.ask_again, " +
+			"virustotal.ask_again.unknown, virustotal.ask_again.young, virustotal.ask_again.young_for, virustotal.ask_again.malicious, " +
+			"virustotal.ask_again.malicious_later, virustotal.ask_again.later_after, virustotal.ask_again.other, virustotal.ignore, sensor, sensor.name, sensor.downloads"
 		name   = `sensor.name takes text in quotes, as in name = "dmz-1"`
 		text   = `db takes text in quotes, as in db = "midden.db"`
 		truth  = `use_new_enrichment takes true or false, without quotes`
@@ -96,6 +102,10 @@ func TestErrors(t *testing.T) {
 		{"use_new_enrichment = 1", "1: " + truth},
 		{"[[use_new_enrichment]]", "1: " + truth},
 		{"[[sensor]]\nname = 1", "2: " + name},
+		{"[virustotal]\nper_day = 'x'", "2: virustotal.per_day takes a number of requests, without quotes"},
+		{"[virustotal.ask_again]\nyoung = 3", "2: virustotal.ask_again.young takes a span in quotes"},
+		{"[virustotal.ask_again]\nyoung = '3 days'", "2: virustotal.ask_again.young takes a span in quotes"},
+		{"[virustotal.ask_again]\nunknown = ['1h', 'x']", "2: virustotal.ask_again.unknown takes spans in quotes"},
 		{"sensor = 'x'", "1: sensor takes a heading of its own for each sensor: [[sensor]]"},
 		{"[[sensor]]\nname = x", "2: " + strings.TrimPrefix(name, "sensor.") + " ("},
 		{"[[sensor]]\nname = 'x'\n[[sensor]]\ndownloads = 'y'\n", "3: this sensor has no name"},

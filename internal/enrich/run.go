@@ -56,6 +56,7 @@ type Options struct {
 	// never asked about, from 0 to 1.
 	KeptForNew float64
 	Ignore     func(shasum string) bool // files that are not to be asked about; nil: none
+	Answers    *Answers                 // where answers are kept as files, too; nil: nowhere
 	Limit      int64                    // requests at the most; 0: as many as there are files
 	Since      cowrie.Time              // files seen then or later
 	MaxWait    time.Duration            // for quota, at one time
@@ -72,6 +73,7 @@ type Summary struct {
 	Unknown int64 // answers that the file is not known
 	Failed  int64 // requests that brought no answer; they come again, or are listed
 	Ignored int64
+	Cached  int64 // answers that were kept, so that no request was made
 	// Waits is why the run ended before all was asked; nil if it did not.
 	Waits *QuotaError
 }
@@ -131,6 +133,7 @@ type running struct {
 	refused  int // requests in a row that the source refused for its quota
 	asked    int64
 	workers  int
+	told     bool  // that the cache cannot be written
 	untilNew int64 // of a day, left for new files
 }
 
@@ -343,6 +346,9 @@ func (r *running) look(ctx context.Context, l *cowrie.Lookup) error {
 		r.count(func(s *Summary) { s.Ignored++ })
 		return r.db.Schedule(ctx, map[string]cowrie.Time{l.Shasum: cowrie.FromStd(now.Add(365 * day))})
 	}
+	if done, err := r.kept(ctx, l, now); done || err != nil {
+		return err
+	}
 	keep := int64(0)
 	if l.State != cowrie.LookupNew {
 		keep = r.untilNew
@@ -367,6 +373,7 @@ func (r *running) look(ctx context.Context, l *cowrie.Lookup) error {
 	v.ObservedAt = cowrie.FromStd(r.clock())
 	if answer.Known {
 		v.Body = answer.Body
+		r.keep(&v)
 	}
 	then := answered(*l, &v, answer.Known)
 	if err := r.db.Answered(after, v, r.Policy.Due(&then)); err != nil {
@@ -383,6 +390,40 @@ func (r *running) look(ctx context.Context, l *cowrie.Lookup) error {
 		}
 	})
 	return nil
+}
+
+// kept takes an answer that is kept and not old yet.
+func (r *running) kept(ctx context.Context, l *cowrie.Lookup, now time.Time) (done bool, err error) {
+	if r.Answers == nil {
+		return false, nil
+	}
+	v, ok := r.Answers.Get(l.Shasum)
+	if !ok || v.ObservedAt <= l.AnsweredAt {
+		return false, nil
+	}
+	then := answered(*l, &v, true)
+	due := r.Policy.Due(&then)
+	if due <= cowrie.FromStd(now) {
+		return false, nil
+	}
+	r.count(func(s *Summary) { s.Cached++ })
+	return true, r.db.Answered(ctx, v, due)
+}
+
+// keep keeps an answer. It comes before the database has it: if it ends between
+// the two, no request was in vain.
+func (r *running) keep(v *cowrie.Verdict) {
+	if r.Answers == nil {
+		return
+	}
+	if err := r.Answers.Put(v); err != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if !r.told {
+			r.told = true
+			r.Log.Warn("the cache cannot be written; answers are stored in the database alone", "error", err)
+		}
+	}
 }
 
 func (r *running) count(f func(*Summary)) {

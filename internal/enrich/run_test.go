@@ -1,6 +1,7 @@
 package enrich_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -430,5 +431,63 @@ func TestIgnored(t *testing.T) {
 	o.Ignore = func(shasum string) bool { return shasum == hashOf("own") }
 	if sum := w.must(o); sum.Asked != 1 || sum.Ignored != 1 || w.vt.Asked(hashOf("own")) != 0 {
 		t.Errorf("%+v", sum)
+	}
+}
+
+// TestAnswersAreKept: an answer that another database has asked for is taken from
+// the cache while it is fresh, and nothing poisoned is.
+func TestAnswersAreKept(t *testing.T) {
+	t.Parallel()
+	cache := filepath.Join(t.TempDir(), "cache")
+	first := newWorld(t, plenty(), "one", "unheard")
+	first.vt.Add(vttest.File{SHA256: hashOf("one"), Stats: &vttest.Stats{Malicious: 7, Undetected: 60}, Label: "trojan.x/y"})
+	open := func(w *world) enrich.Options {
+		answers, err := enrich.OpenAnswers(cache)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { answers.Close() })
+		o := w.options()
+		o.Answers = answers
+		return o
+	}
+	if sum := first.must(open(first)); sum.Asked != 2 || sum.Cached != 0 {
+		t.Errorf("%+v", sum)
+	}
+	second := newWorld(t, plenty(), "one", "unheard")
+	second.pass(time.Hour)
+	if sum := second.must(open(second)); sum.Asked != 1 || sum.Cached != 1 || second.vt.Asked(hashOf("one")) != 0 {
+		t.Errorf("%+v", sum)
+	}
+	const verdict = `SELECT shasum, source, observed_at, malicious, total, classification FROM file_verdicts WHERE total IS NOT NULL`
+	if a, b := first.rows(verdict), second.rows(verdict); len(a) != 1 || !slices.Equal(a, b) {
+		t.Errorf("verdicts: %q and %q", a, b)
+	}
+	path := filepath.Join(cache, "virustotal", hashOf("one")[:2], hashOf("one")[2:4], hashOf("one")[4:6], hashOf("one")[6:8], hashOf("one")+".json")
+	body, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, poison := range map[string]string{"empty": "", "cut": string(body[:len(body)/2]), "HTML": "<html>", "another": strings.ReplaceAll(string(body), hashOf("one"), hashOf("two"))} {
+		if err := os.WriteFile(path, []byte(poison), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w := newWorld(t, plenty(), "one")
+		w.vt.Add(vttest.File{SHA256: hashOf("one"), Stats: &vttest.Stats{Malicious: 8, Undetected: 60}})
+		if sum := w.must(open(w)); sum.Asked != 1 || sum.Cached != 0 {
+			t.Errorf("%s: %+v", name, sum)
+		}
+		if again, err := os.ReadFile(path); err != nil || !bytes.Contains(again, []byte(hashOf("one"))) {
+			t.Errorf("%s: the entry was not mended: %v", name, err)
+		}
+	}
+	old := newWorld(t, plenty(), "one")
+	old.pass(40 * 24 * time.Hour)
+	if sum := old.must(open(old)); sum.Asked != 1 || sum.Cached != 0 {
+		t.Errorf("an old answer: %+v", sum)
+	}
+	left, err := filepath.Glob(filepath.Join(filepath.Dir(path), ".*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left over: %q, %v", left, err)
 	}
 }

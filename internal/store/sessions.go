@@ -20,6 +20,7 @@ type SessionFilter struct {
 	Password     string
 	Files        bool // only sessions with files
 	Commands     bool // only sessions with commands
+	Flagged      bool // only sessions with files that an engine flags
 	Limit        int  // 0: all
 }
 
@@ -49,8 +50,18 @@ func scanSession(scan func(...any) error) (*cowrie.Session, segmentSet, int64, e
 	return s, set, inSegments, nil
 }
 
+// Session is a session, and how many of its files an engine flags: that is asked
+// of the files each time, since what is said of one changes for all its sessions.
+type Session struct {
+	cowrie.Session
+	FlaggedFiles int64
+}
+
+const flaggedFiles = `(SELECT count(DISTINCT x.shasum) FROM file_sightings x JOIN files f ON f.shasum = x.shasum
+	WHERE x.session_id = s.session_id AND f.vt_malicious > 0)`
+
 // Sessions calls f for each session that fits, the newest first.
-func (s *Store) Sessions(ctx context.Context, q SessionFilter, f func(*cowrie.Session) error) error {
+func (s *Store) Sessions(ctx context.Context, q SessionFilter, f func(*Session) error) error {
 	var where conditions
 	where.times("s.first_event_at", q.Since.SQL(), q.Until.SQL())
 	for _, equal := range []struct{ column, value string }{
@@ -74,21 +85,31 @@ func (s *Store) Sessions(ctx context.Context, q SessionFilter, f func(*cowrie.Se
 	if q.Commands {
 		where.add("s.command_count > 0")
 	}
-	query := `SELECT ` + sessionColumns + ` FROM session_summaries s` + where.clause() +
+	if q.Flagged {
+		where.add(`s.session_id IN (SELECT x.session_id FROM files f JOIN file_sightings x ON x.shasum = f.shasum WHERE f.vt_malicious > 0)`)
+	}
+	query := `SELECT ` + flaggedFiles + `, ` + sessionColumns + ` FROM session_summaries s` + where.clause() +
 		` ORDER BY s.first_event_at DESC, s.session_id` + limit(q.Limit)
 	return s.each(ctx, query, where.args, func(scan func(...any) error) error {
-		session, _, _, err := scanSession(scan)
+		var session Session
+		one, _, _, err := scanSession(func(into ...any) error { return scan(append([]any{&session.FlaggedFiles}, into...)...) })
 		if err != nil {
 			return err
 		}
-		return f(session)
+		session.Session = *one
+		return f(&session)
 	})
 }
 
 // Session returns one session. The error is ErrNotFound if there is none.
-func (s *Store) Session(ctx context.Context, id string) (*cowrie.Session, error) {
-	session, _, err := s.session(ctx, id)
-	return session, err
+func (s *Store) Session(ctx context.Context, id string) (*Session, error) {
+	one, _, err := s.session(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	session := &Session{Session: *one}
+	err = s.db.QueryRowContext(ctx, `SELECT `+flaggedFiles+` FROM session_summaries s WHERE s.session_id = $1`, id).Scan(&session.FlaggedFiles)
+	return session, s.explain(err)
 }
 
 func (s *Store) session(ctx context.Context, id string) (session *cowrie.Session, set segmentSet, err error) {
