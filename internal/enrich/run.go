@@ -98,7 +98,7 @@ var ErrNoAnswers = errors.New("VirusTotal does not answer")
 
 // How a run asks.
 const (
-	batch        = 256
+	batch        = 2048
 	lease        = 5 * time.Minute
 	maxWorkers   = 16
 	outage       = 5 // requests in a row without an answer

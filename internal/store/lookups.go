@@ -9,9 +9,11 @@ import (
 	"midden/internal/cowrie"
 )
 
-// lookup are the columns of a lookup, with what was said of its file. The
-// sources that count are those that answer for VirusTotal.
-const lookup = `SELECT l.shasum, l.state, l.due_at, l.failures, l.error, f.first_seen, f.last_seen, f.sighting_count,
+// lookups returns the query for some lookups, with what was said of their files:
+// that is asked only of those that are wanted. The answers that count one after the
+// other are those of VirusTotal.
+func lookups(where, order string, max int) string {
+	return `SELECT l.shasum, l.state, l.due_at, l.failures, l.error, l.first_seen, l.last_seen, l.sighting_count,
 	(SELECT max(observed_at) FROM file_verdicts v WHERE v.shasum = l.shasum),
 	(SELECT coalesce(malicious, -1) FROM file_verdicts v WHERE v.shasum = l.shasum ORDER BY observed_at DESC, source LIMIT 1),
 	(SELECT coalesce(malicious, total, analysed_at, first_submission_at, classification) IS NOT NULL
@@ -20,7 +22,9 @@ const lookup = `SELECT l.shasum, l.state, l.due_at, l.failures, l.error, f.first
 		AND v.observed_at > coalesce((SELECT max(observed_at) FROM file_verdicts w WHERE w.shasum = l.shasum
 			AND w.source = 'virustotal' AND w.total IS NOT NULL), '')),
 	(SELECT min(observed_at) FROM file_verdicts v WHERE v.shasum = l.shasum AND v.malicious > 0)
-	FROM lookups l JOIN files f ON f.shasum = l.shasum`
+	FROM (SELECT l.shasum, l.state, l.due_at, l.failures, l.error, l.updated_at, f.first_seen, f.last_seen, f.sighting_count
+		FROM lookups l JOIN files f ON f.shasum = l.shasum` + where + order + limit(max) + `) l` + order
+}
 
 func scanLookup(scan func(...any) error) (cowrie.Lookup, error) {
 	var l cowrie.Lookup
@@ -51,21 +55,21 @@ func lookupsOf(q cowrie.LookupQuery, part string, args ...any) *conditions {
 // Unscheduled calls f for the lookups that are new though something was said of
 // their files: nobody has reckoned yet when to ask.
 func (s *Store) Unscheduled(ctx context.Context, f func(cowrie.Lookup) error) error {
-	return s.lookups(ctx, lookup+` WHERE l.state = 'new' AND EXISTS (SELECT 1 FROM file_verdicts v WHERE v.shasum = l.shasum)`, nil, f)
+	return s.lookups(ctx, lookups(` WHERE l.state = 'new' AND EXISTS (SELECT 1 FROM file_verdicts v WHERE v.shasum = l.shasum)`, "", 0), nil, f)
 }
 
 // NewLookups calls f for files of which nothing was ever said, the newest and
 // most frequent first.
 func (s *Store) NewLookups(ctx context.Context, q cowrie.LookupQuery, f func(cowrie.Lookup) error) error {
 	where := lookupsOf(q, `l.state = 'new'`)
-	return s.lookups(ctx, lookup+where.clause()+` ORDER BY f.last_seen DESC, f.sighting_count DESC, l.shasum`+limit(q.Limit), where.args, f)
+	return s.lookups(ctx, lookups(where.clause(), ` ORDER BY last_seen DESC, sighting_count DESC, l.shasum`, q.Limit), where.args, f)
 }
 
 // DueLookups calls f for files that are to be asked about again by now, the
 // longest due first.
 func (s *Store) DueLookups(ctx context.Context, q cowrie.LookupQuery, f func(cowrie.Lookup) error) error {
 	where := lookupsOf(q, `l.state = 'waiting' AND l.due_at <= ?`, cowrie.FromStd(q.Now).String())
-	return s.lookups(ctx, lookup+where.clause()+` ORDER BY l.due_at`+limit(q.Limit), where.args, f)
+	return s.lookups(ctx, lookups(where.clause(), ` ORDER BY l.due_at`, q.Limit), where.args, f)
 }
 
 func (s *Store) lookups(ctx context.Context, query string, args []any, f func(cowrie.Lookup) error) error {
@@ -160,7 +164,7 @@ func (s *Store) Failed(ctx context.Context, shasum, reason string, again cowrie.
 
 // Queue calls f for lookups that failed, the last first.
 func (s *Store) Queue(ctx context.Context, max int, f func(cowrie.Lookup) error) error {
-	return s.lookups(ctx, lookup+` WHERE l.failures > 0 OR l.state = 'failed' ORDER BY l.updated_at DESC, l.shasum`+limit(max), nil, f)
+	return s.lookups(ctx, lookups(` WHERE l.failures > 0 OR l.state = 'failed'`, ` ORDER BY l.updated_at DESC, l.shasum`, max), nil, f)
 }
 
 // SetLookups makes lookups whose hash begins with one of the prefixes, or all that

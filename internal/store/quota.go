@@ -4,15 +4,15 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"time"
 
 	"midden/internal/cowrie"
 )
 
 // The minute of a quota is a sliding one: no 60 seconds see more requests than it
-// allows. A little is added for the way to the source.
-const quotaMinute = 61 * time.Second
+// allows. They are counted by the second, so that a second is added, and another
+// one for the way to the source.
+const quotaMinute = 62 * time.Second
 
 // clockSkew is how far the clocks of two machines may be apart. What is said to
 // have been asked later than that was noted by a clock that was wrong.
@@ -23,20 +23,15 @@ const clockSkew = 5 * time.Second
 func (s *Store) Reserve(ctx context.Context, account string, now time.Time, lim cowrie.Limits, keep int64) (g cowrie.Grant, err error) {
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
 		a := newAppend(ctx, s, tx)
-		at, text := cowrie.FromStd(now), cowrie.FromStd(now).String()
-		for _, clean := range []struct {
-			query string
-			args  []any
-		}{
-			{`DELETE FROM quota_requests WHERE account = $1 AND made_at <= $2`, []any{account, cowrie.FromStd(now.Add(-quotaMinute)).String()}},
-			// It counts as made now, so that no minute sees too many.
-			{`UPDATE quota_requests SET made_at = $1 WHERE account = $2 AND made_at > $3`, []any{text, account, cowrie.FromStd(now.Add(clockSkew)).String()}},
-		} {
-			if err := a.exec(clean.query, clean.args...); err != nil {
-				return err
-			}
+		second := cowrie.FromStd(now.UTC().Truncate(time.Second)).String()
+		if err := a.exec(`DELETE FROM quota_requests WHERE account = $1 AND second <= $2`,
+			account, cowrie.FromStd(now.Add(-quotaMinute)).String()); err != nil {
+			return err
 		}
-		u, err := usage(a, account, at, lim)
+		if err := a.fromTheFuture(account, now, second); err != nil {
+			return err
+		}
+		u, err := usage(a, account, cowrie.FromStd(now), lim)
 		if err != nil {
 			return err
 		}
@@ -54,9 +49,28 @@ func (s *Store) Reserve(ctx context.Context, account string, now time.Time, lim 
 				return err
 			}
 		}
-		return a.exec(`INSERT INTO quota_requests (account, made_at) VALUES ($1, $2)`, account, text)
+		return a.countRequests(account, second, 1)
 	})
 	return g, err
+}
+
+func (a *appending) countRequests(account, second string, n int64) error {
+	return a.exec(`INSERT INTO quota_requests (account, second, requests) VALUES ($1, $2, $3)
+		ON CONFLICT (account, second) DO UPDATE SET requests = quota_requests.requests + excluded.requests`, account, second, n)
+}
+
+// fromTheFuture counts requests as made now that a clock has noted which was
+// wrong, so that no minute sees too many, and none waits for years.
+func (a *appending) fromTheFuture(account string, now time.Time, second string) error {
+	limit := cowrie.FromStd(now.Add(clockSkew)).String()
+	var n int64
+	if err := a.row(`SELECT coalesce(sum(requests), 0) FROM quota_requests WHERE account = $1 AND second > $2`, []any{account, limit}, &n); err != nil || n == 0 {
+		return err
+	}
+	if err := a.exec(`DELETE FROM quota_requests WHERE account = $1 AND second > $2`, account, limit); err != nil {
+		return err
+	}
+	return a.countRequests(account, second, n)
 }
 
 // grant says whether a request fits.
@@ -92,21 +106,24 @@ func usage(a *appending, account string, now cowrie.Time, lim cowrie.Limits) (*c
 		[]any{cowrie.FromStd(dayOf(std)).String(), cowrie.FromStd(monthOf(std)).String(), account}, &u.UsedDay, &u.UsedMonth); err != nil {
 		return nil, err
 	}
-	since := cowrie.FromStd(std.Add(-quotaMinute)).String()
-	if err := a.row(`SELECT count(*) FROM quota_requests WHERE account = $1 AND made_at > $2`, []any{account, since}, &u.UsedMinute); err != nil {
+	rows, err := a.query(`SELECT second, requests FROM quota_requests WHERE account = $1 AND second > $2 ORDER BY second DESC`,
+		account, cowrie.FromStd(std.Add(-quotaMinute)).String())
+	if err != nil {
 		return nil, err
 	}
-	if lim.Minute <= 0 || u.UsedMinute < lim.Minute {
-		return u, nil
+	defer rows.Close()
+	for rows.Next() {
+		var second cowrie.Time
+		var n int64
+		if err := rows.Scan(scanTime{&second}, &n); err != nil {
+			return nil, err
+		}
+		// One fits when this second, and all before it, are out of the minute.
+		if u.UsedMinute += n; lim.Minute > 0 && u.UsedMinute >= lim.Minute && u.MinuteFree == cowrie.NoTime {
+			u.MinuteFree = cowrie.FromStd(second.Std().Add(quotaMinute))
+		}
 	}
-	// When so many of them are older than a minute that one fits.
-	var at cowrie.Time
-	if err := a.row(fmt.Sprintf(`SELECT made_at FROM quota_requests WHERE account = $1 AND made_at > $2 ORDER BY made_at LIMIT 1 OFFSET %d`,
-		u.UsedMinute-lim.Minute), []any{account, since}, scanTime{&at}); err != nil {
-		return nil, err
-	}
-	u.MinuteFree = cowrie.FromStd(at.Std().Add(quotaMinute + time.Microsecond))
-	return u, nil
+	return u, rows.Err()
 }
 
 // Usage returns how much of a quota is used at a moment.

@@ -191,8 +191,8 @@ CREATE INDEX ix_lookups_new ON lookups (shasum) WHERE state = 'new';
 CREATE INDEX ix_lookups_due ON lookups (due_at) WHERE state = 'waiting';
 CREATE INDEX ix_lookups_failed ON lookups (shasum) WHERE failures > 0 OR state = 'failed';
 
--- What was asked of a source by way of a key: in a day, in a month, and one by
--- one in the last minute. It is counted before the request is made.
+-- What was asked of a source by way of a key: in a day, in a month, and in each
+-- second of the last minute. It is counted before the request is made.
 CREATE TABLE quota (
     account   TEXT NOT NULL,
     period    TEXT NOT NULL CHECK (period IN ('day', 'month')),
@@ -210,10 +210,11 @@ CREATE TABLE quota_limits (
 );
 
 CREATE TABLE quota_requests (
-    account TEXT NOT NULL,
-    made_at TEXT NOT NULL
+    account  TEXT NOT NULL,
+    second   TEXT NOT NULL,
+    requests INTEGER NOT NULL,
+    PRIMARY KEY (account, second)
 );
-CREATE INDEX ix_quota_requests ON quota_requests (account, made_at);
 
 CREATE TABLE maintenance (
     job              TEXT NOT NULL PRIMARY KEY,
