@@ -2,12 +2,15 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"midden/internal/cli/render"
+	"midden/internal/enrich"
 	"midden/internal/store"
 )
 
@@ -54,6 +57,11 @@ func (a *app) doctor(ctx context.Context, deep bool) error {
 	if err := db.Doctor(ctx, deep, staging, each); err != nil {
 		return err
 	}
+	if dir := a.config.VirusTotal.Cache; dir != "" {
+		if err := each(a.checkCache(ctx, db, a.besideConfig(dir))); err != nil {
+			return err
+		}
+	}
 	if err := out.Close(); err != nil {
 		return err
 	}
@@ -61,6 +69,35 @@ func (a *app) doctor(ctx context.Context, deep bool) error {
 		return &exit{exitDiffers, fmt.Errorf("%d checks failed", ill)}
 	}
 	return nil
+}
+
+// checkCache looks whether the cache says what the database says.
+func (a *app) checkCache(ctx context.Context, db *store.Store, dir string) store.Check {
+	c := store.Check{Name: "cache and database agree", State: store.CheckFailure}
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		c.State, c.Detail = store.CheckNotice, "the cache is not there yet"
+		return c
+	}
+	answers, err := enrich.OpenAnswers(dir)
+	if err != nil {
+		c.Detail = err.Error()
+		return c
+	}
+	defer answers.Close()
+	g, err := answers.Compare(ctx, db)
+	switch {
+	case err != nil:
+		c.Detail = err.Error()
+	case g.Differ > 0:
+		c.Detail = fmt.Sprintf("%d of %d answers say something else in the cache than in the database", g.Differ, g.Answers)
+	case g.Unstored+g.Unkept+g.Poisoned > 0:
+		c.State = store.CheckNotice
+		c.Detail = fmt.Sprintf("of %d answers in the cache the database lacks %d (\"midden cache import\" adds them) and %d are none; the cache lacks %d of the database",
+			g.Answers, g.Unstored, g.Poisoned, g.Unkept)
+	default:
+		c.State, c.Detail = store.CheckOK, fmt.Sprintf("%d answers say the same in both", g.Answers)
+	}
+	return c
 }
 
 // checkMode looks who may read the database.

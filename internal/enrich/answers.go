@@ -87,30 +87,63 @@ func (a *Answers) sync(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Each calls f for each answer that is kept.
-func (a *Answers) Each(ctx context.Context, f func(shasum string, at cowrie.Time) error) error {
-	return fs.WalkDir(a.root.FS(), "virustotal", func(path string, d fs.DirEntry, err error) error {
+// Reports are what a database has of VirusTotal.
+type Reports interface {
+	// EachReport calls f for the last report on each file.
+	EachReport(ctx context.Context, f func(*cowrie.Verdict) error) error
+	// Report returns the report on a file of a time; nil if there is none.
+	Report(ctx context.Context, shasum string, at cowrie.Time) (*cowrie.Verdict, error)
+}
+
+// Agreement tells how far a cache and a database agree.
+type Agreement struct {
+	Answers  int64 // in the cache
+	Unstored int64 // of them, that the database does not have
+	Differ   int64 // of them, that say something else than the database
+	Unkept   int64 // last reports of the database that the cache does not have
+	Poisoned int64 // entries that are no answers
+}
+
+// Compare compares a cache with a database.
+func (a *Answers) Compare(ctx context.Context, db Reports) (g Agreement, err error) {
+	err = fs.WalkDir(a.root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case errors.Is(err, fs.ErrNotExist):
-			return nil
 		case err != nil:
 			return err
 		case !d.Type().IsRegular():
 			return nil
 		}
 		shasum, ok := ofVirusTotal(strings.Split("/"+filepath.ToSlash(filepath.Dir(path)), "/"), d.Name())
-		if !ok || path != pathOf(shasum) {
+		if !ok || filepath.FromSlash(path) != pathOf(shasum) {
+			return nil // another program's, or being written
+		}
+		g.Answers++
+		v, ok := a.Get(shasum)
+		if !ok {
+			g.Poisoned++
 			return nil
 		}
-		info, err := d.Info()
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
+		have, err := db.Report(ctx, shasum, v.ObservedAt)
+		switch {
+		case err != nil:
 			return err
+		case have == nil:
+			g.Unstored++
+		case have.Malicious != v.Malicious || have.Total != v.Total || have.Classification != v.Classification:
+			g.Differ++
 		}
-		return f(shasum, cowrie.FromStd(info.ModTime()))
+		return nil
 	})
+	if err != nil {
+		return g, err
+	}
+	err = db.EachReport(ctx, func(v *cowrie.Verdict) error {
+		if kept, ok := a.Get(v.Shasum); !ok || kept.ObservedAt < v.ObservedAt {
+			g.Unkept++
+		}
+		return nil
+	})
+	return g, err
 }

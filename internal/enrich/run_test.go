@@ -459,6 +459,11 @@ func TestAnswersAreKept(t *testing.T) {
 	if sum := second.must(open(second)); sum.Asked != 1 || sum.Cached != 1 || second.vt.Asked(hashOf("one")) != 0 {
 		t.Errorf("%+v", sum)
 	}
+	for i, w := range []*world{first, second} {
+		if g, err := open(w).Answers.Compare(t.Context(), w.db); err != nil || g != (enrich.Agreement{Answers: 1}) {
+			t.Errorf("database %d and the cache: %+v, %v", i, g, err)
+		}
+	}
 	const verdict = `SELECT shasum, source, observed_at, malicious, total, classification FROM file_verdicts WHERE total IS NOT NULL`
 	if a, b := first.rows(verdict), second.rows(verdict); len(a) != 1 || !slices.Equal(a, b) {
 		t.Errorf("verdicts: %q and %q", a, b)
@@ -480,6 +485,9 @@ func TestAnswersAreKept(t *testing.T) {
 		if again, err := os.ReadFile(path); err != nil || !bytes.Contains(again, []byte(hashOf("one"))) {
 			t.Errorf("%s: the entry was not mended: %v", name, err)
 		}
+	}
+	if g, err := open(second).Answers.Compare(t.Context(), second.db); err != nil || g.Unstored != 1 {
+		t.Errorf("an answer that it does not have: %+v, %v", g, err)
 	}
 	old := newWorld(t, plenty(), "one")
 	old.pass(40 * 24 * time.Hour)

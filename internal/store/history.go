@@ -30,6 +30,22 @@ func (s *Store) Changes(ctx context.Context, since cowrie.Time, f func(before, n
 		})
 }
 
+// EachReport calls f for the last report of VirusTotal on each file.
+func (s *Store) EachReport(ctx context.Context, f func(*cowrie.Verdict) error) error {
+	return s.verdicts(ctx, verdictColumns+` v WHERE source = 'virustotal' AND total IS NOT NULL AND NOT EXISTS (SELECT 1 FROM file_verdicts w
+		WHERE w.shasum = v.shasum AND w.source = v.source AND w.total IS NOT NULL AND w.observed_at > v.observed_at)`, nil, f)
+}
+
+// Report returns the report of VirusTotal on a file of a time; nil if there is none.
+func (s *Store) Report(ctx context.Context, shasum string, at cowrie.Time) (found *cowrie.Verdict, err error) {
+	err = s.verdicts(ctx, verdictColumns+` WHERE shasum = $1 AND source = 'virustotal' AND observed_at = $2`, []any{shasum, at.String()},
+		func(v *cowrie.Verdict) error {
+			found = v
+			return nil
+		})
+	return found, err
+}
+
 const verdictColumns = `SELECT shasum, source, observed_at, analysed_at, first_submission_at, coalesce(malicious, -1),
 	coalesce(suspicious, -1), coalesce(undetected, -1), coalesce(harmless, -1), coalesce(total, -1), classification, description
 	FROM file_verdicts`
