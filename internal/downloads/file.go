@@ -3,6 +3,7 @@ package downloads
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"syscall"
@@ -16,6 +17,9 @@ import (
 // errChanged says that a file did not hold still.
 var errChanged = errors.New("it changed while it was read")
 
+// errTooLarge says that a file has grown beyond what is read.
+var errTooLarge = errors.New("it is too large")
+
 // tries is how often a file that changes is read, and patience the pause before
 // the second time.
 const (
@@ -25,49 +29,78 @@ const (
 
 // readFile reads a file of a directory. If it is another one by now, or changes,
 // it is read again.
-func readFile(ctx context.Context, in *inspector, root *os.Root, name string) (id cowrie.FileID, c *cowrie.Content, err error) {
+func readFile(ctx context.Context, in *inspector, root *os.Root, name string) (info fs.FileInfo, c *cowrie.Content, err error) {
 	for try := range tries {
 		if try > 0 {
 			select {
 			case <-time.After(patience << try):
 			case <-ctx.Done():
-				return id, nil, ctx.Err()
+				return info, nil, ctx.Err()
 			}
 		}
-		if id, c, err = readOnce(ctx, in, root, name); !errors.Is(err, errChanged) {
-			return id, c, err
+		if info, c, err = readOnce(ctx, in, root, name); !errors.Is(err, errChanged) {
+			return info, c, err
 		}
 	}
-	return id, nil, err
+	return info, nil, err
 }
 
-func readOnce(ctx context.Context, in *inspector, root *os.Root, name string) (cowrie.FileID, *cowrie.Content, error) {
-	// Neither waits a FIFO for its writer, nor is a link followed.
-	f, err := root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
+func readOnce(ctx context.Context, in *inspector, root *os.Root, name string) (fs.FileInfo, *cowrie.Content, error) {
+	f, before, err := openNow(root, name, 0)
 	if err != nil {
-		return cowrie.FileID{}, nil, err
+		return before, nil, err
 	}
 	defer f.Close()
-	before, err := f.Stat()
-	if err != nil {
-		return cowrie.FileID{}, nil, err
+	switch {
+	case !before.Mode().IsRegular():
+		return before, nil, errChanged
+	case in.limit > 0 && before.Size() > in.limit:
+		return before, nil, errTooLarge
 	}
-	id := fileID(before)
-	if !before.Mode().IsRegular() {
-		return id, nil, errChanged
-	}
-	c, err := in.inspect(ctx, f, f)
+	// No more than it had: it may grow as fast as it is read.
+	c, err := in.inspect(ctx, io.LimitReader(f, before.Size()+1), f)
 	if err != nil {
-		return id, nil, err
+		return before, nil, err
 	}
 	after, err := f.Stat()
 	if err != nil {
-		return id, nil, err
+		return before, nil, err
 	}
-	if fileID(after) != id || c.Size != id.Size {
-		return id, nil, errChanged
+	if fileID(after) != fileID(before) || c.Size != before.Size() {
+		return after, nil, errChanged
 	}
-	return id, c, nil
+	return before, c, nil
+}
+
+// openNow opens what stands under a name itself: not what a link leads to, and
+// without waiting, if it has become a link or a FIFO.
+func openNow(root *os.Root, name string, flag int) (*os.File, fs.FileInfo, error) {
+	link, err := root.Lstat(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if mode := link.Mode(); !mode.IsRegular() && !mode.IsDir() {
+		return nil, link, errChanged
+	}
+	f, err := root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK|flag, 0)
+	if err != nil {
+		return nil, link, err
+	}
+	info, err := f.Stat()
+	if err == nil && !os.SameFile(link, info) {
+		err = errChanged
+	}
+	if err != nil {
+		f.Close()
+		return nil, link, err
+	}
+	return f, info, nil
+}
+
+// isGone reports whether an error says that nothing stands under a name, or that
+// a directory on the way to it is none any more.
+func isGone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
 func fileID(info fs.FileInfo) cowrie.FileID {

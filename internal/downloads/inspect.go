@@ -43,6 +43,7 @@ const emptyMime = "inode/x-empty"
 // inspector reads contents and says what they are. It keeps its buffers, and is
 // not for several goroutines at once.
 type inspector struct {
+	limit             int64 // bytes of a file that is worth opening; 0: any number
 	buf               []byte
 	sha256, sha1, md5 hash.Hash
 	counts            histogram

@@ -3,9 +3,9 @@ package downloads
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"log/slog"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"sync"
@@ -143,7 +143,10 @@ func newScanner(db Store, o Options) *scanner {
 
 func (s *scanner) scan(ctx context.Context, places []Place) error {
 	start := time.Now()
-	defer func() { s.sum.Elapsed = time.Since(start) }()
+	defer func() {
+		s.sum.Elapsed = time.Since(start)
+		s.observe()
+	}()
 	seen := map[Place]bool{}
 	for _, p := range places {
 		path, err := filepath.Abs(p.Path)
@@ -274,7 +277,7 @@ func (s *scanner) directory(ctx context.Context, p Place) error {
 	counted.Go(func() { s.count(counting, root) })
 	defer counted.Wait()
 	defer stop()
-	known, failed := int64(0), s.sum.Failed
+	known := int64(0)
 	err = s.work(ctx, d, root, func(w *workers) error {
 		return walk(ctx, root, func(batch []entry) error {
 			n, err := w.entries(ctx, batch)
@@ -285,10 +288,8 @@ func (s *scanner) directory(ctx context.Context, p Place) error {
 	if err != nil {
 		return err
 	}
-	if s.sum.Failed == failed { // else something may be there still
-		if err := s.forget(ctx, d, root, known); err != nil {
-			return err
-		}
+	if err := s.forget(ctx, d, root, known); err != nil {
+		return err
 	}
 	return s.db.Scanned(ctx, d, cowrie.FileID{})
 }
@@ -321,8 +322,7 @@ func (s *scanner) forget(ctx context.Context, d *cowrie.Depot, root *os.Root, kn
 		return err
 	}
 	err := s.db.EachDepotEntry(ctx, d, func(e *cowrie.DepotEntry) error {
-		info, err := root.Lstat(e.Name)
-		if err == nil && passedOver(e.Name, info.Mode(), info.Size(), s.MaxSize) == "" || err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if s.stands(root, e.Name) {
 			return nil
 		}
 		if gone = append(gone, e.Name); len(gone) < batchEntries {
@@ -334,6 +334,36 @@ func (s *scanner) forget(ctx context.Context, d *cowrie.Depot, root *os.Root, kn
 		return err
 	}
 	return flush()
+}
+
+// stands reports whether there may be a captured file under a name still.
+func (s *scanner) stands(root *os.Root, name string) bool {
+	info, err := root.Lstat(name)
+	if err == nil {
+		return passedOver(name, info.Mode(), info.Size(), s.MaxSize) == ""
+	}
+	if isGone(err) {
+		return false
+	}
+	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+		if info, err := root.Lstat(dir); err == nil && !info.IsDir() {
+			return false // a link, say, where a directory was
+		}
+	}
+	return true // it cannot be told
+}
+
+// forgetAll forgets what is noted of an archive.
+func (s *scanner) forgetAll(ctx context.Context, d *cowrie.Depot) error {
+	var names []string
+	err := s.db.EachDepotEntry(ctx, d, func(e *cowrie.DepotEntry) error {
+		names = append(names, e.Name)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return s.db.Forget(ctx, d, names)
 }
 
 // archiveName is what archives are called.
@@ -374,6 +404,10 @@ func (s *scanner) tryArchive(ctx context.Context, p Place) (done bool, err error
 		s.sum.Unchanged++
 		s.done[1].Add(info.Size())
 		return true, nil
+	}
+	// What was odd in it is found again, if it is still there.
+	if err := s.forgetAll(ctx, d); err != nil {
+		return true, err
 	}
 	var broken error
 	failed := s.sum.Failed

@@ -2,11 +2,12 @@ package downloads
 
 import (
 	"context"
-	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"path"
+
+	"golang.org/x/sys/unix"
 )
 
 // entry is what a directory has under a name.
@@ -28,9 +29,9 @@ const (
 func walk(ctx context.Context, root *os.Root, f func([]entry) error, pass func(reason string), fail func(name string, err error)) error {
 	var dir func(name string, depth int) error
 	dir = func(name string, depth int) error {
-		d, err := root.Open(name)
+		d, _, err := openNow(root, name, unix.O_DIRECTORY)
 		if err != nil {
-			if !errors.Is(err, fs.ErrNotExist) {
+			if !isGone(err) {
 				fail(name, err)
 			}
 			return nil
@@ -51,7 +52,7 @@ func walk(ctx context.Context, root *os.Root, f func([]entry) error, pass func(r
 				}
 				info, err := root.Lstat(name)
 				switch {
-				case errors.Is(err, fs.ErrNotExist):
+				case isGone(err):
 				case err != nil:
 					fail(name, err)
 				case info.IsDir():
@@ -76,7 +77,9 @@ func walk(ctx context.Context, root *os.Root, f func([]entry) error, pass func(r
 				return nil
 			}
 			if readErr != nil {
-				fail(name, readErr)
+				if !isGone(readErr) {
+					fail(name, readErr)
+				}
 				return nil
 			}
 		}

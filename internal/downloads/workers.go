@@ -5,8 +5,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime"
 	"sync"
 	"time"
@@ -73,6 +73,7 @@ func (s *scanner) work(ctx context.Context, d *cowrie.Depot, root *os.Root, feed
 	for range readers {
 		reading.Go(func() {
 			in := newInspector()
+			in.limit = s.MaxSize
 			for j := range w.jobs {
 				w.read(in, j)
 			}
@@ -152,7 +153,7 @@ func (w *workers) entries(ctx context.Context, list []entry) (known int64, err e
 		if why := passedOver(e.name, e.info.Mode(), e.info.Size(), w.s.MaxSize); why != "" {
 			w.s.pass(why)
 			if why == tooLarge(w.s.MaxSize) {
-				w.s.Log.Warn("passed over", "path", filepath.Join(w.depot.Path, e.name), "because", why)
+				w.s.Log.Warn("passed over", "path", w.depot.Path+"/"+e.name, "because", why)
 			}
 			continue
 		}
@@ -264,9 +265,19 @@ func (w *workers) read(in *inspector, j job) {
 		c, err = in.inspect(w.ctx, r, r)
 		w.buffers <- j.data
 	} else {
-		var id cowrie.FileID
-		if id, c, err = readFile(w.ctx, in, w.root, j.name); err == nil {
-			j.id, j.seen = id, cowrie.FromStd(time.Unix(0, id.ModTime))
+		var info fs.FileInfo
+		info, c, err = readFile(w.ctx, in, w.root, j.name)
+		if isGone(err) {
+			w.s.step(j.id.Size)
+			return // it is gone since it was listed
+		}
+		if errors.Is(err, errTooLarge) {
+			w.s.pass(tooLarge(w.s.MaxSize))
+			w.s.step(j.id.Size)
+			return
+		}
+		if info != nil {
+			j.id, j.seen = fileID(info), cowrie.FromStd(info.ModTime())
 		}
 	}
 	if w.ctx.Err() != nil {
@@ -279,7 +290,7 @@ func (w *workers) read(in *inspector, j job) {
 func (w *workers) done(j job, c *cowrie.Content, err error) {
 	s := w.s
 	found := cowrie.Found{DepotEntry: cowrie.DepotEntry{Name: j.name, FileID: j.id}, SeenAt: j.seen, Content: c}
-	path := filepath.Join(w.depot.Path, j.name)
+	path := w.depot.Path + "/" + j.name // which may lead anywhere, and is only shown
 	if err != nil {
 		found.Problem, found.Content = cause(err).Error(), nil
 		s.problem(path, err)

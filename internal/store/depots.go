@@ -305,12 +305,12 @@ type Capture struct {
 }
 
 // Missing calls f for each file that a sensor's log names and its disk does not
-// have. Sensors of which no depot was scanned are left out; a depot of no sensor
+// have. Sensors of which no depot was scanned to its end are left out; a depot of no sensor
 // may be any's.
 func (s *Store) Missing(ctx context.Context, sensor string, f func(*Capture) error) error {
 	return s.captures(ctx, `SELECT s.shasum, s.sensor, min(s.seen_at), max(s.seen_at), count(*), NULL, NULL FROM file_sightings s
 		WHERE s.kind <> 'disk' AND s.shasum <> $1 AND ($2 = '' OR s.sensor = $2)
-			AND EXISTS (SELECT 1 FROM depots p WHERE p.sensor = '' OR s.sensor IS NULL OR p.sensor = s.sensor)
+			AND EXISTS (SELECT 1 FROM depots p WHERE p.scanned_at IS NOT NULL AND (p.sensor = '' OR s.sensor IS NULL OR p.sensor = s.sensor))
 			AND NOT EXISTS (SELECT 1 FROM file_sightings d WHERE d.shasum = s.shasum AND d.kind = 'disk'
 				AND (d.sensor IS NULL OR s.sensor IS NULL OR d.sensor = s.sensor))
 		GROUP BY s.shasum, s.sensor ORDER BY max(s.seen_at) DESC, s.shasum, s.sensor`, []any{EmptyShasum, sensor}, f)
