@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -38,7 +39,7 @@ func (a *app) filesListCmd() *cobra.Command {
 	f.StringVar(&q.Name, "name", "", "part of the name or of the path it was dropped as, or a pattern with * and ?")
 	f.StringVar(&q.URL, "url", "", "part of the URL it came from, or a pattern with * and ?")
 	f.StringVar(&q.Status, "status", "", "what VirusTotal says: pending, known, unknown, failed or ignored")
-	f.StringVar(&q.Type, "type", "", "part of the media type, such as elf or x-sh, or a pattern with * and ?; this and the next three need \"midden scan\"")
+	f.StringVar(&q.Type, "type", "", "part of the media type, such as executable or shellscript, or a pattern with * and ?; this and the next three need \"midden scan\"")
 	f.StringVar(&q.Machine, "machine", "", "ELF files for this machine, such as x86_64, arm or mips")
 	minSize := newSizeFlag(cmd, "min-size", 0, "at least so large")
 	maxSize := newSizeFlag(cmd, "max-size", 0, "at the most so large")
@@ -89,13 +90,13 @@ var fileColumns = []render.Column{
 	{Name: "download_url", Title: "URL", Kind: render.URL, Optional: true},
 	{Name: "session_id", OnlyData: true},
 	{Name: "disk_only", Kind: render.Bool, OnlyData: true},
-	{Name: "sha1", Kind: render.Hash, OnlyData: true},
-	{Name: "md5", Kind: render.Hash, OnlyData: true},
-	{Name: "elf_class", Title: "ELF class", Kind: render.Int, OnlyData: true},
-	{Name: "elf_byte_order", Title: "ELF byte order", OnlyData: true},
+	{Name: "sha1", Title: "SHA-1", Kind: render.Hash, OnlyData: true},
+	{Name: "md5", Title: "MD5", Kind: render.Hash, OnlyData: true},
+	{Name: "elf_class", Kind: render.Int, OnlyData: true},
+	{Name: "elf_byte_order", OnlyData: true},
 	{Name: "elf_machine", Title: "MACHINE", Optional: true},
-	{Name: "elf_linkage", Title: "ELF linkage", OnlyData: true},
-	{Name: "elf_stripped", Title: "ELF stripped", Kind: render.Bool, OnlyData: true},
+	{Name: "elf_linkage", OnlyData: true},
+	{Name: "elf_stripped", Kind: render.Bool, OnlyData: true},
 	{Name: "interpreter", OnlyData: true},
 	{Name: "entropy", Kind: render.Int, OnlyData: true},
 	{Name: "head", OnlyData: true},
@@ -200,7 +201,13 @@ func (a *app) filesShow(ctx context.Context, prefix string, limit int) error {
 		if on, is := v.(bool); is && !on && a.format == "table" {
 			continue
 		}
-		fields = append(fields, render.Field{Name: c.Name, Kind: c.Kind, Value: v})
+		title := ""
+		if of, is := strings.CutPrefix(c.Name, "elf_"); is {
+			title = "ELF " + strings.ReplaceAll(of, "_", " ")
+		} else if c.OnlyData { // else it is the head of a column
+			title = c.Title
+		}
+		fields = append(fields, render.Field{Name: c.Name, Title: title, Kind: c.Kind, Value: v})
 	}
 	fields = append(fields,
 		render.Field{Name: "sessions", Kind: render.Int, Value: facts.Sessions},

@@ -117,16 +117,17 @@ func sensorOf(path string, configured []downloads.Place) string {
 	if err != nil {
 		return ""
 	}
+	deepest, sensor := -1, ""
 	for _, p := range configured {
 		dir, err := filepath.Abs(p.Path)
 		if err != nil {
 			continue
 		}
-		if rel, err := filepath.Rel(dir, path); err == nil && filepath.IsLocal(rel) {
-			return p.Sensor
+		if rel, err := filepath.Rel(dir, path); err == nil && filepath.IsLocal(rel) && len(dir) > deepest {
+			deepest, sensor = len(dir), p.Sensor
 		}
 	}
-	return ""
+	return sensor
 }
 
 func (a *app) scan(ctx context.Context, places []downloads.Place, o downloads.Options, statusDir string, report bool, sensor string) error {
@@ -240,7 +241,7 @@ func (a *app) scanReport(ctx context.Context, db *store.Store, sensor string) er
 				return nil
 			}
 			odd++
-			return out.Row(finding, text(e.Shasum), text(d.Sensor), nil, nil, nil, e.Size, nil, filepath.Join(d.Path, e.Name), text(e.Problem))
+			return out.Row(finding, text(e.Shasum), text(d.Sensor), nil, nil, nil, e.Size, nil, d.Path+"/"+e.Name, text(e.Problem))
 		})
 		if err != nil {
 			return err

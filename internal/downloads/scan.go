@@ -3,7 +3,9 @@ package downloads
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
+	"math"
 	"os"
 	"path"
 	"path/filepath"
@@ -63,7 +65,7 @@ type Progress struct {
 type Summary struct {
 	cowrie.ScanTally
 	Entries   int64            // files that were there, those passed over left out
-	Unchanged int64            // of them, that were not read again
+	Unchanged int64            // of them, that were not read again; and archives that were not
 	Read      int64            // of them, that were read
 	Bytes     int64            // that were read
 	Archives  int64            // archives that were read or known; their files count as entries when they are read
@@ -170,9 +172,17 @@ func (s *scanner) scan(ctx context.Context, places []Place) error {
 // one scans one place. The error is of the database or the context.
 func (s *scanner) one(ctx context.Context, p Place) error {
 	info, err := os.Stat(p.Path)
+	link := false
+	if named, err := os.Lstat(p.Path); err == nil {
+		link = named.Mode()&fs.ModeSymlink != 0
+	}
 	switch {
 	case err != nil:
 		s.problem(p.Path, err)
+		return nil
+	case link && !info.IsDir(): // "downloads/*" names such ones
+		s.pass(symlink)
+		s.tell("passed over", p.Path, "because", "it is a symbolic link: name the file that it leads to")
 		return nil
 	case info.IsDir():
 		return s.directory(ctx, p)
@@ -207,14 +217,25 @@ func (s *scanner) problem(path string, err error) {
 	if len(s.sum.Unreadable) < maxProblems {
 		s.sum.Unreadable = append(s.sum.Unreadable, Problem{path, err})
 	}
-	if s.told[path] == err.Error() {
+	s.tellLocked("not read", path, "error", err.Error())
+}
+
+// tell logs something of a path, once while watching.
+func (s *scanner) tell(message, path, key, what string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tellLocked(message, path, key, what)
+}
+
+func (s *scanner) tellLocked(message, path, key, what string) {
+	if s.told[path] == what {
 		return
 	}
 	if len(s.told) > maxProblems {
 		clear(s.told)
 	}
-	s.told[path] = err.Error()
-	s.Log.Warn("not read", "path", path, "error", err)
+	s.told[path] = what
+	s.Log.Warn(message, "path", path, key, what)
 }
 
 func (s *scanner) observe() {
@@ -340,7 +361,7 @@ func (s *scanner) forget(ctx context.Context, d *cowrie.Depot, root *os.Root, kn
 func (s *scanner) stands(root *os.Root, name string) bool {
 	info, err := root.Lstat(name)
 	if err == nil {
-		return passedOver(name, info.Mode(), info.Size(), s.MaxSize) == ""
+		return passedOver(name, info.Mode(), info.Size(), math.MaxInt64) == ""
 	}
 	if isGone(err) {
 		return false
@@ -429,10 +450,14 @@ func (s *scanner) tryArchive(ctx context.Context, p Place) (done bool, err error
 		return true, err
 	}
 	if broken != nil {
-		if s.sum.Failed == failed { // else the member was told of in which it broke off
+		// Where it broke off within a member, that was told of.
+		if s.sum.Failed == failed || errors.Is(broken, errLimit) {
 			s.problem(p.Path, broken)
 		}
 		return true, nil
+	}
+	if s.sum.Failed > failed {
+		return true, nil // what could not be read is tried again
 	}
 	return true, s.db.Scanned(ctx, d, fileID(info))
 }

@@ -151,9 +151,10 @@ func (w *workers) entries(ctx context.Context, list []entry) (known int64, err e
 	var names []string
 	for _, e := range list {
 		if why := passedOver(e.name, e.info.Mode(), e.info.Size(), w.s.MaxSize); why != "" {
-			w.s.pass(why)
-			if why == tooLarge(w.s.MaxSize) {
-				w.s.Log.Warn("passed over", "path", w.depot.Path+"/"+e.name, "because", why)
+			if e.info.Mode().IsRegular() && e.info.Size() > w.s.MaxSize {
+				w.tooLarge(e.name)
+			} else {
+				w.s.pass(why)
 			}
 			continue
 		}
@@ -191,7 +192,11 @@ func (w *workers) member(ctx context.Context, m *member) error {
 		why = hardLink
 	}
 	if why != "" {
-		if !m.mode.IsDir() {
+		switch {
+		case m.mode.IsDir():
+		case why == tooLarge(w.s.MaxSize):
+			w.tooLarge(m.name)
+		default:
 			w.s.pass(why)
 		}
 		return nil
@@ -210,6 +215,10 @@ func (w *workers) member(ctx context.Context, m *member) error {
 		c, err := w.inline.inspect(ctx, io.LimitReader(m.r, w.s.MaxSize+1), nil)
 		if errors.Is(err, errLimit) || ctx.Err() != nil {
 			return errors.Join(err, ctx.Err())
+		}
+		if err == nil && c.Size > w.s.MaxSize { // the archive did not say so
+			w.tooLarge(m.name)
+			return nil
 		}
 		w.done(j, c, err)
 		return w.stopped()
@@ -234,6 +243,13 @@ func (w *workers) member(ctx context.Context, m *member) error {
 	}
 	j.data = buf[:n]
 	return w.add(j)
+}
+
+// tooLarge counts a file that is passed over for its size, and says so.
+func (w *workers) tooLarge(name string) {
+	why := tooLarge(w.s.MaxSize)
+	w.s.pass(why)
+	w.s.tell("passed over", w.depot.Path+"/"+name, "because", why)
 }
 
 func (w *workers) stopped() error {
@@ -272,7 +288,7 @@ func (w *workers) read(in *inspector, j job) {
 			return // it is gone since it was listed
 		}
 		if errors.Is(err, errTooLarge) {
-			w.s.pass(tooLarge(w.s.MaxSize))
+			w.tooLarge(j.name)
 			w.s.step(j.id.Size)
 			return
 		}

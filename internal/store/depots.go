@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"errors"
+	"math"
 	"strconv"
 
 	"midden/internal/cowrie"
@@ -238,7 +239,7 @@ func (a *appending) contents(found []cowrie.Found) (n int64, err error) {
 		if err := a.exec(`UPDATE files SET file_size = $1, mime_type = $2, sha1 = $3, md5 = $4, entropy = $5, head = $6,
 			interpreter = $7, elf_class = $8, elf_byte_order = $9, elf_machine = $10, elf_linkage = $11, elf_stripped = $12,
 			updated_at = $13 WHERE shasum = $14`,
-			c.Size, orNull(c.MimeType), c.SHA1, c.MD5, c.Entropy, hex.EncodeToString(c.Head), orNull(c.Interpreter),
+			c.Size, orNull(c.MimeType), c.SHA1, c.MD5, math.Round(c.Entropy*1e4)/1e4, hex.EncodeToString(c.Head), orNull(c.Interpreter),
 			orNull64(int64(c.ELFClass), c.ELFClass == 0), orNull(c.ELFOrder), orNull(c.ELFMachine), orNull(c.ELFLinkage),
 			c.ELFStripped, now, shasum); err != nil {
 			return 0, err
