@@ -48,11 +48,15 @@ func (a *app) besideConfig(path string) string {
 	return filepath.Join(filepath.Dir(a.config.Path), path)
 }
 
+// works is an annotation of a command that has others below it and does something
+// itself.
+const works = "works"
+
 // needsConfig reports whether a command depends on the configuration file. One
 // that does not works beside a broken file, and says nothing of it: help is
 // wanted most where something is broken, and a shell completes silently.
 func needsConfig(cmd *cobra.Command) bool {
-	if cmd.HasSubCommands() { // prints its help
+	if cmd.HasSubCommands() && cmd.Annotations[works] == "" { // prints its help
 		return false
 	}
 	for cmd.Parent().HasParent() {

@@ -48,7 +48,8 @@ those. Only hashes are sent to VirusTotal.`,
 		Example: `  VT_API_KEY=file:/etc/midden/virustotal.key midden enrich
   midden enrich --dry-run
   midden enrich --follow --since 30d`,
-		Args: noArgs,
+		Args:        noArgs,
+		Annotations: map[string]string{works: "yes"},
 	}
 	since := newTimeFlag(cmd, "since", "files seen at this time or later")
 	f := cmd.Flags()
@@ -58,6 +59,9 @@ those. Only hashes are sent to VirusTotal.`,
 	f.BoolVar(&dryRun, "dry-run", false, "say what would be asked and what it costs, and ask nothing")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		o.Since = since.t
+		if o.Limit < 0 || o.MaxWait < 0 {
+			return usage("--limit and --max-wait take no negative numbers")
+		}
 		if dryRun {
 			return a.enrichDryRun(cmd.Context(), o)
 		}
@@ -146,6 +150,9 @@ func (a *app) enrich(ctx context.Context, o enrich.Options) (err error) {
 	if o.Ignore, err = a.ignored(); err != nil {
 		return err
 	}
+	if c := a.limits(); c.Minute < 0 || c.Day < 0 || c.Month < 0 {
+		return usage("%s: virustotal: a number of requests cannot be negative", a.config.Path)
+	}
 	client, account, err := a.virusTotal(ctx)
 	if err != nil {
 		return err
@@ -185,12 +192,12 @@ func (a *app) enrich(ctx context.Context, o enrich.Options) (err error) {
 	case stopped:
 		return err
 	case errors.As(err, &refused) && refused.Kind == virustotal.KeyRefused:
-		return fmt.Errorf("the key is refused, so nothing was asked: %w", err)
+		return fmt.Errorf("the key is refused, so nothing more is asked: %w", err)
 	case errors.Is(err, enrich.ErrNoAnswers):
 		return &exit{exitPartial, fmt.Errorf("%w; what is left comes again with the next run", err)}
 	case err != nil:
 		return err
-	case sum.Waits != nil:
+	case sum.Waits != nil && sum.Failed == 0:
 		a.hint("%v; \"midden quota\" shows how much there is, and VirusTotal gives honeypots more on request", sum.Waits)
 		return &exit{code: exitQuota}
 	case sum.Failed > 0:
@@ -235,10 +242,6 @@ func (a *app) enrichDryRun(ctx context.Context, o enrich.Options) error {
 		return err
 	}
 	defer db.Close()
-	ignore, err := a.ignored()
-	if err != nil {
-		return err
-	}
 	out := render.New(a.stdout, a.format, []render.Column{
 		{Name: "shasum", Kind: render.Hash},
 		{Name: "because"},
@@ -247,15 +250,11 @@ func (a *app) enrichDryRun(ctx context.Context, o enrich.Options) error {
 		{Name: "answered_at", Kind: render.Time, Optional: true},
 	})
 	n := int64(0)
-	policy := a.policy()
-	now := time.Now()
-	row := func(l cowrie.Lookup) error {
+	err = a.toAsk(ctx, db, o.Since, func(l *cowrie.Lookup) error {
 		because := "never asked"
 		switch {
-		case ignore(l.Shasum), o.Limit > 0 && n >= o.Limit:
+		case o.Limit > 0 && n >= o.Limit:
 			return nil
-		case l.State == cowrie.LookupNew && l.AnsweredAt != cowrie.NoTime && policy.Due(&l) > cowrie.FromStd(now):
-			return nil // what is known of it is fresh
 		case l.Failures > 0:
 			because = "no answer so far"
 		case l.AnsweredAt != cowrie.NoTime:
@@ -263,12 +262,8 @@ func (a *app) enrichDryRun(ctx context.Context, o enrich.Options) error {
 		}
 		n++
 		return out.Row(l.Shasum, because, l.LastSeen.Std(), l.Sightings, l.AnsweredAt.Std())
-	}
-	q := cowrie.LookupQuery{Now: now, Since: o.Since}
-	if err := db.NewLookups(ctx, q, row); err != nil {
-		return err
-	}
-	if err := db.DueLookups(ctx, q, row); err != nil {
+	})
+	if err != nil {
 		return err
 	}
 	if err := out.Close(); err != nil {
@@ -276,6 +271,27 @@ func (a *app) enrichDryRun(ctx context.Context, o enrich.Options) error {
 	}
 	a.hint("%s", several(int(n), "request", "requests")+daysFor(n, a.limits()))
 	return nil
+}
+
+// toAsk calls f for each file that would be asked about now.
+func (a *app) toAsk(ctx context.Context, db *store.Store, since cowrie.Time, f func(*cowrie.Lookup) error) error {
+	ignore, err := a.ignored()
+	if err != nil {
+		return err
+	}
+	policy, now := a.policy(), time.Now()
+	each := func(l cowrie.Lookup) error {
+		fresh := l.State == cowrie.LookupNew && l.AnsweredAt != cowrie.NoTime && policy.Due(&l) > cowrie.FromStd(now)
+		if fresh || ignore(l.Shasum) {
+			return nil
+		}
+		return f(&l)
+	}
+	q := cowrie.LookupQuery{Now: now, Since: since}
+	if err := db.NewLookups(ctx, q, each); err != nil {
+		return err
+	}
+	return db.DueLookups(ctx, q, each)
 }
 
 // daysFor says how long so many requests take.
@@ -311,7 +327,7 @@ func (a *app) queueCmd() *cobra.Command {
 		}
 	}
 	return group("queue", "The requests that brought no answer", list,
-		change("retry", "Ask again with the next run: the files with these hashes, or all in the list", cowrie.LookupNew),
+		change("retry", "Ask again with the next run: the files with these hashes, or all in the list", cowrie.LookupWaiting),
 		change("drop", "Never ask about the files with these hashes, or about all in the list", cowrie.LookupDropped))
 }
 
@@ -347,12 +363,16 @@ func (a *app) queueSet(ctx context.Context, state string, hashes []string) error
 			return usage("%q is not a SHA-256 or the beginning of one", h)
 		}
 	}
+	due := cowrie.NoTime
+	if state == cowrie.LookupWaiting {
+		due = cowrie.FromStd(time.Now())
+	}
 	db, err := a.openToWrite(ctx, false)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	n, err := db.SetLookups(ctx, state, hashes)
+	n, err := db.SetLookups(ctx, state, due, hashes)
 	if err != nil {
 		return err
 	}

@@ -50,7 +50,8 @@ func (a *app) quota(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fresh, due, _, err := db.Backlog(ctx, now)
+	left := int64(0)
+	err = a.toAsk(ctx, db, cowrie.NoTime, func(*cowrie.Lookup) error { left++; return nil })
 	if err != nil {
 		return err
 	}
@@ -87,8 +88,8 @@ func (a *app) quota(ctx context.Context) error {
 	default:
 		a.hint("limits of a public key: VirusTotal has not told those of this key yet (\"midden enrich\" asks)")
 	}
-	if n := fresh + due; n > 0 {
-		a.hint("%s to ask about%s", several(int(n), "file", "files"), daysFor(n, lim))
+	if left > 0 {
+		a.hint("%s to ask about%s", several(int(left), "file", "files"), daysFor(left, lim))
 	}
 	return nil
 }

@@ -41,7 +41,7 @@ func (p *Policy) Due(l *cowrie.Lookup) cowrie.Time {
 	switch {
 	case !l.Known && len(p.Unknown) > 0:
 		wait = p.Unknown[min(max(l.Unknowns, 1), len(p.Unknown))-1]
-	case l.FirstSeen != cowrie.NoTime && answered.Sub(l.FirstSeen.Std()) < p.YoungFor:
+	case p.young(answered, l.FirstSeen):
 		wait = p.Young
 	case l.Malicious > 0 && l.FlaggedAt != cowrie.NoTime && answered.Sub(l.FlaggedAt.Std()) >= p.LaterAfter:
 		wait = p.MaliciousLater
@@ -49,6 +49,13 @@ func (p *Policy) Due(l *cowrie.Lookup) cowrie.Time {
 		wait = p.Malicious
 	}
 	return cowrie.FromStd(answered.Add(wait))
+}
+
+// young reports whether a file is. One that was seen in the future, by a sensor
+// whose clock is wrong, would be for ever.
+func (p *Policy) young(at time.Time, firstSeen cowrie.Time) bool {
+	age := at.Sub(firstSeen.Std())
+	return firstSeen != cowrie.NoTime && age > -day && age < p.YoungFor
 }
 
 // answered returns a lookup as it is with a further answer.

@@ -1,6 +1,7 @@
 package enrich
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ type Store interface {
 	Claim(ctx context.Context, l *cowrie.Lookup, now, until time.Time) (bool, error)
 	Release(ctx context.Context, shasums ...string) error
 	Schedule(ctx context.Context, due map[string]cowrie.Time) error
+	Postpone(ctx context.Context, shasum string, due cowrie.Time) error
 	// Answered stores an answer and when to ask again, in one transaction.
 	Answered(ctx context.Context, v cowrie.Verdict, due cowrie.Time) error
 	Failed(ctx context.Context, shasum, reason string, again cowrie.Time) error
@@ -82,11 +84,16 @@ type Summary struct {
 type QuotaError struct {
 	Period cowrie.QuotaPeriod // "" if the source said so, which does not say which
 	Until  time.Time
+	// Share: what is left of the day is kept for new files.
+	Share bool
 }
 
 func (e *QuotaError) Error() string {
 	what := "the quota"
-	if e.Period != "" {
+	switch {
+	case e.Share:
+		what = "what the day has for files that were asked about before"
+	case e.Period != "":
 		what += " of the " + string(e.Period)
 	}
 	return fmt.Sprintf("%s is used up until %s", what, e.Until.UTC().Format(time.RFC3339))
@@ -105,9 +112,11 @@ const (
 	minute       = time.Minute
 	maxBackoff   = 24 * time.Hour
 	followPause  = 30 * time.Second
+	longestSleep = 5 * time.Minute
 	outagePause  = 5 * time.Minute
 	maxAttempts  = 20
-	quotaRetries = 3 // times that the source says that its quota is used up, in a row
+	ignoredFor   = day // until it is looked whether a file is ignored still
+	quotaRetries = 3   // times that the source says that its quota is used up, in a row
 )
 
 // Run asks about the files that are due. What is stored when it ends, for
@@ -127,14 +136,18 @@ type running struct {
 	db     Store
 	source Source
 
-	mu       sync.Mutex
-	sum      Summary
-	silent   int // requests in a row without an answer
-	refused  int // requests in a row that the source refused for its quota
-	asked    int64
-	workers  int
-	told     bool  // that the cache cannot be written
-	untilNew int64 // of a day, left for new files
+	limits cowrie.Limits // that count: the source's, or tighter ones
+
+	mu      sync.Mutex
+	sum     Summary
+	silent  int // requests in a row without an answer
+	refused int // rounds in a row that the source ended for its quota
+	// Until when requests are left for new files alone.
+	shareUntil time.Time
+	asked      int64
+	workers    int
+	told       bool  // that the cache cannot be written
+	untilNew   int64 // of a day, left for new files
 }
 
 // clock is the time by the source, whose quota it is; before that was heard of,
@@ -158,12 +171,23 @@ func (r *running) run(ctx context.Context) error {
 		var quota *QuotaError
 		switch {
 		case errors.As(err, &quota):
+			if quota.Period == "" { // the source said so, of itself
+				if r.refused++; r.refused > quotaRetries { // it is not the minute's
+					quota.Until = dayEnd(r.clock())
+				}
+			}
 			wait := quota.Until.Sub(r.clock())
 			if !r.Follow && wait > r.MaxWait {
 				return err
 			}
-			if err := r.wait(ctx, wait); err != nil {
+			// Not for too long: the quota may grow, and others may say something.
+			if err := r.wait(ctx, min(wait, longestSleep)); err != nil {
 				return err
+			}
+			if wait > longestSleep {
+				if err := r.askQuotas(ctx); err != nil {
+					return err
+				}
 			}
 			continue
 		case errors.Is(err, ErrNoAnswers) && r.Follow:
@@ -175,13 +199,24 @@ func (r *running) run(ctx context.Context) error {
 			return err
 		case n > 0:
 			continue
-		case r.done() || !r.Follow:
+		case r.done():
+			return nil
+		case !r.Follow && r.shareSpent():
+			return &QuotaError{Period: cowrie.PerDay, Until: r.shareUntil, Share: true}
+		case !r.Follow:
 			return nil
 		}
 		if err := r.wait(ctx, followPause); err != nil {
 			return err
 		}
 	}
+}
+
+// shareSpent reports whether the day has requests left for new files alone.
+func (r *running) shareSpent() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.clock().Before(r.shareUntil)
 }
 
 func (r *running) done() bool { return r.Limit > 0 && r.asked >= r.Limit }
@@ -212,16 +247,16 @@ func (r *running) askQuotas(ctx context.Context) error {
 	var failed *virustotal.Error
 	switch {
 	case err == nil:
-		lim = cowrie.Limits{Minute: PublicLimits.Minute}
+		lim = PublicLimits // for what it does not tell
 		if a, told := q.Hour.Tightest(); told {
 			lim.Minute = max(1, a.Allowed/60)
 		}
 		var usedDay, usedMonth int64
-		if a, told := q.Day.Tightest(); told {
-			lim.Day, usedDay = max(1, a.Allowed), max(0, a.Used)
+		if allowed, used, told := byUser(q.Day); told {
+			lim.Day, usedDay = allowed, used
 		}
-		if a, told := q.Month.Tightest(); told {
-			lim.Month, usedMonth = max(1, a.Allowed), max(0, a.Used)
+		if allowed, used, told := byUser(q.Month); told {
+			lim.Month, usedMonth = allowed, used
 		}
 		if err := r.db.Told(ctx, r.Account, r.clock(), lim, usedDay, usedMonth); err != nil {
 			return err
@@ -233,12 +268,12 @@ func (r *running) askQuotas(ctx context.Context) error {
 	default:
 		r.Log.Warn("the quotas are not known now; those that were told last, or of a public key, count", "error", err)
 	}
-	r.Limits = Tighter(r.Limits, lim)
-	r.untilNew = int64(r.KeptForNew * float64(r.Limits.Day))
+	r.limits = Tighter(r.Limits, lim)
+	r.untilNew = int64(r.KeptForNew * float64(r.limits.Day))
 	// As many at once as a slow answer needs to keep up with the minute.
 	r.workers = maxWorkers
-	if r.Limits.Minute > 0 {
-		r.workers = int(min(max(r.Limits.Minute/15, 1), maxWorkers))
+	if r.limits.Minute > 0 {
+		r.workers = int(min(max(r.limits.Minute/15, 1), maxWorkers))
 	}
 	return nil
 }
@@ -246,6 +281,17 @@ func (r *running) askQuotas(ctx context.Context) error {
 // Tighter returns the tighter one of each of two limits.
 func Tighter(a, b cowrie.Limits) cowrie.Limits {
 	return cowrie.Limits{Minute: tighter(a.Minute, b.Minute), Day: tighter(a.Day, b.Day), Month: tighter(a.Month, b.Month)}
+}
+
+// byUser returns a quota by what the user has used: so much, and what is left of
+// the share that binds.
+func byUser(q virustotal.Quota) (allowed, used int64, told bool) {
+	tightest, told := q.Tightest()
+	used = max(0, tightest.Used)
+	if q.User.Allowed >= 0 {
+		used = max(0, q.User.Used)
+	}
+	return max(1, used+max(0, tightest.Allowed-max(0, tightest.Used))), used, told
 }
 
 // tighter returns the smaller of two limits; 0 is none.
@@ -299,10 +345,13 @@ func (r *running) round(ctx context.Context) (n int, err error) {
 	if err := r.db.NewLookups(ctx, q, collect); err != nil {
 		return 0, err
 	}
-	if q.Limit -= len(list); q.Limit > 0 {
+	if q.Limit -= len(list); q.Limit > 0 && !r.shareSpent() {
 		if err := r.db.DueLookups(ctx, q, collect); err != nil {
 			return 0, err
 		}
+	}
+	if r.Limit > 0 { // the first ones are those that are worth most
+		list = list[:min(int64(len(list)), r.Limit-r.asked)]
 	}
 	group, inner := errgroup.WithContext(ctx)
 	group.SetLimit(r.workers)
@@ -344,7 +393,11 @@ func (r *running) look(ctx context.Context, l *cowrie.Lookup) error {
 	}
 	if r.Ignore != nil && r.Ignore(l.Shasum) {
 		r.count(func(s *Summary) { s.Ignored++ })
-		return r.db.Schedule(ctx, map[string]cowrie.Time{l.Shasum: cowrie.FromStd(now.Add(365 * day))})
+		return r.db.Postpone(ctx, l.Shasum, cowrie.FromStd(now.Add(ignoredFor)))
+	}
+	// It may be new in the queue, and known by others.
+	if due := r.Policy.Due(l); l.State == cowrie.LookupNew && l.AnsweredAt != cowrie.NoTime && due > cowrie.FromStd(now) {
+		return r.db.Postpone(ctx, l.Shasum, due)
 	}
 	if done, err := r.kept(ctx, l, now); done || err != nil {
 		return err
@@ -353,14 +406,20 @@ func (r *running) look(ctx context.Context, l *cowrie.Lookup) error {
 	if l.State != cowrie.LookupNew {
 		keep = r.untilNew
 	}
-	grant, err := r.db.Reserve(ctx, r.Account, r.clock(), r.Limits, keep)
+	grant, err := r.db.Reserve(ctx, r.Account, r.clock(), r.limits, keep)
 	if err != nil || !grant.OK {
 		// Whoever stops, and for whatever reason, gives back what it has taken.
 		err = errors.Join(err, r.db.Release(context.WithoutCancel(ctx), l.Shasum))
-		if err == nil {
-			err = &QuotaError{Period: grant.Period, Until: grant.Until.Std()}
+		switch {
+		case err != nil:
+			return err
+		case keep > 0 && grant.Period == cowrie.PerDay: // new files may still be asked about
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.shareUntil = grant.Until.Std()
+			return nil
 		}
-		return err
+		return &QuotaError{Period: grant.Period, Until: grant.Until.Std()}
 	}
 	counted = true
 	r.count(func(s *Summary) { s.Asked++ })
@@ -446,24 +505,14 @@ func (r *running) failed(ctx context.Context, l *cowrie.Lookup, err error) error
 	switch e.Kind {
 	case virustotal.Stopped:
 		return errors.Join(err, r.db.Release(ctx, l.Shasum))
-	case virustotal.KeyRefused, virustotal.Forbidden:
+	case virustotal.KeyRefused:
 		return errors.Join(err, r.db.Release(ctx, l.Shasum))
 	case virustotal.QuotaSpent:
-		r.mu.Lock()
-		r.refused++
-		wait := e.RetryAfter
-		if wait == 0 {
-			wait = minute
-			if r.refused > quotaRetries { // it is not the minute's
-				wait = dayEnd(r.clock()).Sub(r.clock())
-			}
-		}
-		r.mu.Unlock()
 		if err := r.db.Release(ctx, l.Shasum); err != nil {
 			return err
 		}
-		return &QuotaError{Until: r.clock().Add(wait)}
-	case virustotal.Permanent, virustotal.TooLarge:
+		return &QuotaError{Until: r.clock().Add(cmp.Or(e.RetryAfter, minute))}
+	case virustotal.Permanent, virustotal.TooLarge, virustotal.Forbidden:
 		r.count(func(s *Summary) { s.Failed++ })
 		r.Log.Warn("not asked about again", "shasum", l.Shasum, "error", err)
 		return r.db.Failed(ctx, l.Shasum, err.Error(), cowrie.NoTime)

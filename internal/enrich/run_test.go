@@ -333,7 +333,7 @@ func TestPermanent(t *testing.T) {
 	if n := w.vt.Asked(hashOf("two")); n != 1 {
 		t.Errorf("asked %d times", n)
 	}
-	if n, err := w.db.SetLookups(t.Context(), cowrie.LookupNew, nil); n != 1 || err != nil {
+	if n, err := w.db.SetLookups(t.Context(), cowrie.LookupWaiting, cowrie.FromStd(w.clock()), nil); n != 1 || err != nil {
 		t.Errorf("retry: %d, %v", n, err)
 	}
 	w.must(w.options())

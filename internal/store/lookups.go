@@ -39,13 +39,21 @@ func scanLookup(scan func(...any) error) (cowrie.Lookup, error) {
 	return l, err
 }
 
-const notLeased = `(l.leased_until IS NULL OR l.leased_until <= ?)`
+// A lease that ends far in the future was given by a clock that was wrong.
+const (
+	notLeased    = `(leased_until IS NULL OR leased_until <= ? OR leased_until > ?)`
+	longestLease = time.Hour
+)
+
+func leaseArgs(now time.Time) []any {
+	return []any{cowrie.FromStd(now).String(), cowrie.FromStd(now.Add(longestLease)).String()}
+}
 
 // lookupsOf adds to a condition what a query asks for.
 func lookupsOf(q cowrie.LookupQuery, part string, args ...any) *conditions {
 	var where conditions
 	where.add(part, args...)
-	where.add(notLeased, cowrie.FromStd(q.Now).String())
+	where.add(notLeased, leaseArgs(q.Now)...)
 	if q.Since != cowrie.NoTime {
 		where.add("f.last_seen >= ?", q.Since.String())
 	}
@@ -55,7 +63,7 @@ func lookupsOf(q cowrie.LookupQuery, part string, args ...any) *conditions {
 // Unscheduled calls f for the lookups that are new though something was said of
 // their files: nobody has reckoned yet when to ask.
 func (s *Store) Unscheduled(ctx context.Context, f func(cowrie.Lookup) error) error {
-	return s.lookups(ctx, lookups(` WHERE l.state = 'new' AND EXISTS (SELECT 1 FROM file_verdicts v WHERE v.shasum = l.shasum)`, "", 0), nil, f)
+	return s.lookups(ctx, lookups(` WHERE l.state = 'new' AND l.leased_until IS NULL AND EXISTS (SELECT 1 FROM file_verdicts v WHERE v.shasum = l.shasum)`, "", 0), nil, f)
 }
 
 // NewLookups calls f for files of which nothing was ever said, the newest and
@@ -87,9 +95,8 @@ func (s *Store) lookups(ctx context.Context, query string, args []any, f func(co
 func (s *Store) Claim(ctx context.Context, l *cowrie.Lookup, now, until time.Time) (claimed bool, err error) {
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
 		a := newAppend(ctx, s, tx)
-		n, err := a.changed(`UPDATE lookups SET leased_until = $1 WHERE shasum = $2 AND state = $3 AND coalesce(due_at, '') = $4
-			AND (leased_until IS NULL OR leased_until <= $5)`,
-			cowrie.FromStd(until).String(), l.Shasum, l.State, l.DueAt.String(), cowrie.FromStd(now).String())
+		n, err := a.changed(`UPDATE lookups SET leased_until = ? WHERE shasum = ? AND state = ? AND coalesce(due_at, '') = ? AND `+notLeased,
+			append([]any{cowrie.FromStd(until).String(), l.Shasum, l.State, l.DueAt.String()}, leaseArgs(now)...)...)
 		claimed = n > 0
 		return err
 	})
@@ -109,12 +116,13 @@ func (s *Store) Release(ctx context.Context, shasums ...string) error {
 	})
 }
 
-// Schedule notes when to ask about files again, of which nothing new was said.
+// Schedule notes when to ask about files of which others said something, unless
+// that is noted by now.
 func (s *Store) Schedule(ctx context.Context, due map[string]cowrie.Time) error {
 	return s.inTx(ctx, func(tx *sql.Tx) error {
 		a := newAppend(ctx, s, tx)
 		for _, shasum := range sortedKeys(due) {
-			if err := a.scheduled(shasum, due[shasum]); err != nil {
+			if err := a.scheduled(shasum, due[shasum], ` AND state = 'new'`); err != nil {
 				return err
 			}
 		}
@@ -122,9 +130,14 @@ func (s *Store) Schedule(ctx context.Context, due map[string]cowrie.Time) error 
 	})
 }
 
-func (a *appending) scheduled(shasum string, due cowrie.Time) error {
+// Postpone notes when to ask about a file, whatever is noted.
+func (s *Store) Postpone(ctx context.Context, shasum string, due cowrie.Time) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error { return newAppend(ctx, s, tx).scheduled(shasum, due, "") })
+}
+
+func (a *appending) scheduled(shasum string, due cowrie.Time, where string) error {
 	return a.exec(`UPDATE lookups SET state = 'waiting', due_at = $1, failures = 0, error = NULL, leased_until = NULL, updated_at = $2
-		WHERE shasum = $3`, due.String(), cowrie.FromStd(a.now).String(), shasum)
+		WHERE shasum = $3 AND state <> 'dropped'`+where, due.String(), cowrie.FromStd(a.now).String(), shasum)
 }
 
 // Answered stores an answer about a file, what it changes, and when to ask
@@ -136,7 +149,7 @@ func (s *Store) Answered(ctx context.Context, v cowrie.Verdict, due cowrie.Time)
 		if err := a.flushVerdicts(); err != nil {
 			return err
 		}
-		if err := a.scheduled(v.Shasum, due); err != nil {
+		if err := a.scheduled(v.Shasum, due, ""); err != nil {
 			return err
 		}
 		Reached("enrich: before commit")
@@ -158,7 +171,7 @@ func (s *Store) Failed(ctx context.Context, shasum, reason string, again cowrie.
 			state = cowrie.LookupFailed
 		}
 		return a.exec(`UPDATE lookups SET state = $1, due_at = $2, failures = failures + 1, error = $3, leased_until = NULL, updated_at = $4
-			WHERE shasum = $5`, state, timeText(again), reason, cowrie.FromStd(a.now).String(), shasum)
+			WHERE shasum = $5 AND state <> 'dropped'`, state, timeText(again), reason, cowrie.FromStd(a.now).String(), shasum)
 	})
 }
 
@@ -168,9 +181,8 @@ func (s *Store) Queue(ctx context.Context, max int, f func(cowrie.Lookup) error)
 }
 
 // SetLookups makes lookups whose hash begins with one of the prefixes, or all that
-// failed if there is none, new, so that they are asked at once, or dropped, and
-// returns how many.
-func (s *Store) SetLookups(ctx context.Context, state string, prefixes []string) (n int64, err error) {
+// failed if there is none, wait until a time, or dropped, and returns how many.
+func (s *Store) SetLookups(ctx context.Context, state string, due cowrie.Time, prefixes []string) (n int64, err error) {
 	where := []string{`failures > 0 OR state = 'failed'`}
 	var args []any
 	if len(prefixes) > 0 {
@@ -182,8 +194,8 @@ func (s *Store) SetLookups(ctx context.Context, state string, prefixes []string)
 	}
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
 		a := newAppend(ctx, s, tx)
-		n, err = a.changed(`UPDATE lookups SET state = ?, due_at = NULL, failures = 0, error = NULL, leased_until = NULL, updated_at = ?
-			WHERE `+strings.Join(where, " OR "), append([]any{state, cowrie.FromStd(a.now).String()}, args...)...)
+		n, err = a.changed(`UPDATE lookups SET state = ?, due_at = ?, failures = 0, error = NULL, leased_until = NULL, updated_at = ?
+			WHERE `+strings.Join(where, " OR "), append([]any{state, timeText(due), cowrie.FromStd(a.now).String()}, args...)...)
 		return err
 	})
 	return n, err

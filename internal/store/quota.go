@@ -31,7 +31,7 @@ func (s *Store) Reserve(ctx context.Context, account string, now time.Time, lim 
 		if err := a.fromTheFuture(account, now, second); err != nil {
 			return err
 		}
-		u, err := usage(a, account, cowrie.FromStd(now), lim)
+		u, err := s.usage(ctx, tx, account, cowrie.FromStd(now), lim)
 		if err != nil {
 			return err
 		}
@@ -96,42 +96,36 @@ func monthOf(t time.Time) time.Time {
 	return time.Date(y, m, 1, 0, 0, 0, 0, time.UTC)
 }
 
-// usage returns what is used at a moment, within a transaction.
-func usage(a *appending, account string, now cowrie.Time, lim cowrie.Limits) (*cowrie.Usage, error) {
+// Usage returns how much of a quota is used at a moment.
+func (s *Store) Usage(ctx context.Context, account string, now time.Time, lim cowrie.Limits) (*cowrie.Usage, error) {
+	return s.usage(ctx, s.db, account, cowrie.FromStd(now), lim)
+}
+
+// usage is Usage, by way of a database or a transaction.
+func (s *Store) usage(ctx context.Context, db querier, account string, now cowrie.Time, lim cowrie.Limits) (*cowrie.Usage, error) {
 	std := now.Std()
 	u := &cowrie.Usage{Limits: lim, MinuteFree: cowrie.NoTime, DayReset: cowrie.FromStd(dayOf(std).AddDate(0, 0, 1)),
 		MonthReset: cowrie.FromStd(monthOf(std).AddDate(0, 1, 0))}
-	if err := a.row(`SELECT coalesce(sum(CASE WHEN period = 'day' AND starts_at = $1 THEN used END), 0),
+	err := s.eachOf(ctx, db, `SELECT coalesce(sum(CASE WHEN period = 'day' AND starts_at = $1 THEN used END), 0),
 			coalesce(sum(CASE WHEN period = 'month' AND starts_at = $2 THEN used END), 0) FROM quota WHERE account = $3`,
-		[]any{cowrie.FromStd(dayOf(std)).String(), cowrie.FromStd(monthOf(std)).String(), account}, &u.UsedDay, &u.UsedMonth); err != nil {
-		return nil, err
-	}
-	rows, err := a.query(`SELECT second, requests FROM quota_requests WHERE account = $1 AND second > $2 ORDER BY second DESC`,
-		account, cowrie.FromStd(std.Add(-quotaMinute)).String())
+		[]any{cowrie.FromStd(dayOf(std)).String(), cowrie.FromStd(monthOf(std)).String(), account},
+		func(scan func(...any) error) error { return scan(&u.UsedDay, &u.UsedMonth) })
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var second cowrie.Time
-		var n int64
-		if err := rows.Scan(scanTime{&second}, &n); err != nil {
-			return nil, err
-		}
-		// One fits when this second, and all before it, are out of the minute.
-		if u.UsedMinute += n; lim.Minute > 0 && u.UsedMinute >= lim.Minute && u.MinuteFree == cowrie.NoTime {
-			u.MinuteFree = cowrie.FromStd(second.Std().Add(quotaMinute))
-		}
-	}
-	return u, rows.Err()
-}
-
-// Usage returns how much of a quota is used at a moment.
-func (s *Store) Usage(ctx context.Context, account string, now time.Time, lim cowrie.Limits) (u *cowrie.Usage, err error) {
-	err = s.inTx(ctx, func(tx *sql.Tx) error {
-		u, err = usage(newAppend(ctx, s, tx), account, cowrie.FromStd(now), lim)
-		return err
-	})
+	err = s.eachOf(ctx, db, `SELECT second, requests FROM quota_requests WHERE account = $1 AND second > $2 ORDER BY second DESC`,
+		[]any{account, cowrie.FromStd(std.Add(-quotaMinute)).String()}, func(scan func(...any) error) error {
+			var second cowrie.Time
+			var n int64
+			if err := scan(scanTime{&second}, &n); err != nil {
+				return err
+			}
+			// One fits when this second, and all before it, are out of the minute.
+			if u.UsedMinute += n; lim.Minute > 0 && u.UsedMinute >= lim.Minute && u.MinuteFree == cowrie.NoTime {
+				u.MinuteFree = cowrie.FromStd(second.Std().Add(quotaMinute))
+			}
+			return nil
+		})
 	return u, err
 }
 

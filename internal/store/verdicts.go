@@ -44,7 +44,7 @@ func (a *appending) flushVerdicts() error {
 		}
 		a.verdictsAdded += n
 		if n > 0 && !a.answered {
-			if err := a.exec(`UPDATE lookups SET state = 'new', due_at = NULL WHERE shasum = $1 AND state = 'waiting' AND failures = 0`, v.Shasum); err != nil {
+			if err := a.exec(`UPDATE lookups SET state = 'new', due_at = NULL, failures = 0, error = NULL WHERE shasum = $1 AND state IN ('waiting', 'failed')`, v.Shasum); err != nil {
 				return err
 			}
 		}
@@ -123,8 +123,11 @@ const showVerdicts = `UPDATE files SET
 		AND description IS NOT NULL ORDER BY observed_at DESC, source LIMIT 1),
 	vt_first_seen = (SELECT min(first_submission_at) FROM file_verdicts v WHERE v.shasum = files.shasum)`
 
+// That the file is not known counts if nothing was said later.
 const latestVerdict = `FROM file_verdicts v WHERE v.shasum = files.shasum
-	ORDER BY coalesce(analysed_at, observed_at) DESC, observed_at DESC, source LIMIT 1`
+	ORDER BY CASE WHEN coalesce(malicious, total, analysed_at, first_submission_at, classification) IS NOT NULL THEN 1
+		WHEN observed_at = (SELECT max(observed_at) FROM file_verdicts w WHERE w.shasum = files.shasum) THEN 0 ELSE 2 END,
+	coalesce(analysed_at, observed_at) DESC, observed_at DESC, source LIMIT 1`
 
 // TakenOverKey is the key in schema_state under which it stands from which
 // version of cowrieprocessor a database was taken over.

@@ -2,6 +2,7 @@ package virustotal
 
 import (
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -17,12 +18,17 @@ type clock struct {
 // tell takes the time from an answer, if it has one.
 func (c *clock) tell(h http.Header) {
 	date, err := http.ParseTime(h.Get("Date"))
-	if err != nil {
+	if err != nil || !strings.Contains(h.Get("Content-Type"), "json") { // a proxy's, say
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.date, c.at = date, time.Now()
+	now := time.Now()
+	// It is told in whole seconds: what is a little behind is no news.
+	if behind := c.date.Add(now.Sub(c.at)).Sub(date); !c.date.IsZero() && behind > 0 && behind < 2*time.Second {
+		return
+	}
+	c.date, c.at = date, now
 }
 
 // Clock returns the time by VirusTotal's clock, to a second or so; false if none
