@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"os"
+	"runtime/debug"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -80,6 +82,10 @@ func (a *app) backfillRun(ctx context.Context, o backfill.Options, statusDir str
 		return err
 	}
 	defer db.Close()
+	if os.Getenv("GOGC") == "" {
+		// A twentieth faster, for 15 MB: it makes much garbage, and keeps little.
+		debug.SetGCPercent(150)
+	}
 	watch := a.watch("backfill", "backfill", statusDir)
 	o.Log, o.Observe = a.log, watch.job
 	sum, err := backfill.Run(ctx, db, o)
