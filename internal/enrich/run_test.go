@@ -328,6 +328,10 @@ func TestPermanent(t *testing.T) {
 	if sum := w.must(w.options()); sum.Failed != 1 || sum.Unknown != 1 {
 		t.Fatalf("%+v", sum)
 	}
+	status := `SELECT enrichment_status FROM files WHERE shasum = '` + hashOf("two") + `'`
+	if got := w.rows(status); !slices.Equal(got, []string{"failed"}) {
+		t.Errorf("status: %q", got)
+	}
 	w.pass(1000 * time.Hour)
 	w.must(w.options())
 	if n := w.vt.Asked(hashOf("two")); n != 1 {
@@ -339,6 +343,9 @@ func TestPermanent(t *testing.T) {
 	w.must(w.options())
 	if n := w.vt.Asked(hashOf("two")); n != 2 {
 		t.Errorf("asked %d times after it was to be asked again", n)
+	}
+	if got := w.rows(status); !slices.Equal(got, []string{"unknown"}) {
+		t.Errorf("status: %q", got)
 	}
 }
 

@@ -169,6 +169,12 @@ func (s *Store) Failed(ctx context.Context, shasum, reason string, again cowrie.
 		state := cowrie.LookupWaiting
 		if again == cowrie.NoTime {
 			state = cowrie.LookupFailed
+			if !s.shadow {
+				if err := a.exec(`UPDATE files SET enrichment_status = 'failed', updated_at = $1 WHERE shasum = $2 AND enrichment_status = 'pending'`,
+					cowrie.FromStd(a.now).String(), shasum); err != nil {
+					return err
+				}
+			}
 		}
 		return a.exec(`UPDATE lookups SET state = $1, due_at = $2, failures = failures + 1, error = $3, leased_until = NULL, updated_at = $4
 			WHERE shasum = $5 AND state <> 'dropped'`, state, timeText(again), reason, cowrie.FromStd(a.now).String(), shasum)
