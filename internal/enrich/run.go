@@ -32,6 +32,8 @@ type Store interface {
 	Failed(ctx context.Context, shasum, reason string, again cowrie.Time) error
 	// Reserve counts a request before it is made, if the limits allow it.
 	Reserve(ctx context.Context, account string, now time.Time, lim cowrie.Limits, keep int64) (cowrie.Grant, error)
+	// Arrived counts a request that was long on its way as made when it was answered.
+	Arrived(ctx context.Context, account string, reserved, now time.Time) error
 	Told(ctx context.Context, account string, now time.Time, lim cowrie.Limits, usedDay, usedMonth int64) error
 	Limits(ctx context.Context, account string) (cowrie.Limits, cowrie.Time, bool, error)
 }
@@ -406,7 +408,8 @@ func (r *running) look(ctx context.Context, l *cowrie.Lookup) error {
 	if l.State != cowrie.LookupNew {
 		keep = r.untilNew
 	}
-	grant, err := r.db.Reserve(ctx, r.Account, r.clock(), r.limits, keep)
+	reserved, sent := r.clock(), time.Now()
+	grant, err := r.db.Reserve(ctx, r.Account, reserved, r.limits, keep)
 	if err != nil || !grant.OK {
 		// Whoever stops, and for whatever reason, gives back what it has taken.
 		err = errors.Join(err, r.db.Release(context.WithoutCancel(ctx), l.Shasum))
@@ -425,6 +428,11 @@ func (r *running) look(ctx context.Context, l *cowrie.Lookup) error {
 	r.count(func(s *Summary) { s.Asked++ })
 	answer, err := r.source.File(ctx, l.Shasum)
 	after := context.WithoutCancel(ctx) // what was answered is stored
+	if now := r.clock(); time.Since(sent) > time.Second || !dayEnd(now).Equal(dayEnd(reserved)) {
+		if err := r.db.Arrived(after, r.Account, reserved, now); err != nil {
+			return err
+		}
+	}
 	if err != nil {
 		return r.failed(after, l, err)
 	}

@@ -39,19 +39,56 @@ func (s *Store) Reserve(ctx context.Context, account string, now time.Time, lim 
 		if !g.OK {
 			return nil
 		}
-		for _, p := range []struct {
-			period cowrie.QuotaPeriod
-			start  time.Time
-		}{{cowrie.PerDay, dayOf(now)}, {cowrie.PerMonth, monthOf(now)}} {
-			if err := a.exec(`INSERT INTO quota (account, period, starts_at, used) VALUES ($1, $2, $3, 1)
-				ON CONFLICT (account, period, starts_at) DO UPDATE SET used = quota.used + 1`,
-				account, string(p.period), cowrie.FromStd(p.start).String()); err != nil {
+		for _, p := range periods(now) {
+			if err := a.countPeriod(account, p, 1); err != nil {
 				return err
 			}
 		}
 		return a.countRequests(account, second, 1)
 	})
 	return g, err
+}
+
+// Arrived counts a request that was reserved at a time as made now: it may have
+// been long on its way, and the source counts it when it arrives. Where a day or a
+// month began meanwhile, it counts for both.
+func (s *Store) Arrived(ctx context.Context, account string, reserved, now time.Time) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		a := newAppend(ctx, s, tx)
+		second := func(t time.Time) string { return cowrie.FromStd(t.UTC().Truncate(time.Second)).String() }
+		if err := a.exec(`UPDATE quota_requests SET requests = requests - 1 WHERE account = $1 AND second = $2 AND requests > 0`,
+			account, second(reserved)); err != nil {
+			return err
+		}
+		if err := a.countRequests(account, second(now), 1); err != nil {
+			return err
+		}
+		for _, p := range periods(now) {
+			if !p.start.After(reserved) {
+				continue
+			}
+			if err := a.countPeriod(account, p, 1); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// period is a day or a month.
+type period struct {
+	name  cowrie.QuotaPeriod
+	start time.Time
+}
+
+func periods(t time.Time) []period {
+	return []period{{cowrie.PerDay, dayOf(t)}, {cowrie.PerMonth, monthOf(t)}}
+}
+
+func (a *appending) countPeriod(account string, p period, n int64) error {
+	return a.exec(`INSERT INTO quota (account, period, starts_at, used) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (account, period, starts_at) DO UPDATE SET used = quota.used + excluded.used`,
+		account, string(p.name), cowrie.FromStd(p.start).String(), n)
 }
 
 func (a *appending) countRequests(account, second string, n int64) error {

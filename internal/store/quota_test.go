@@ -504,3 +504,31 @@ func TestUsageBesideWriter(t *testing.T) {
 		t.Error("it waits for a writer")
 	}
 }
+
+// TestArrived: a request that was long on its way counts from when it was
+// answered, and for the day that began meanwhile, too.
+func TestArrived(t *testing.T) {
+	db := newDatabase(t)
+	lim := cowrie.Limits{Minute: 1, Day: 10, Month: 10}
+	reserved := time.Date(2026, 3, 31, 23, 59, 50, 0, time.UTC)
+	if g, err := db.Reserve(t.Context(), quotaAccount, reserved, lim, 0); err != nil || !g.OK {
+		t.Fatalf("%+v, %v", g, err)
+	}
+	answered := reserved.Add(20 * time.Second)
+	if err := db.Arrived(t.Context(), quotaAccount, reserved, answered); err != nil {
+		t.Fatal(err)
+	}
+	if g, err := db.Reserve(t.Context(), quotaAccount, reserved.Add(65*time.Second), lim, 0); err != nil || g.OK {
+		t.Errorf("two within a minute of the source: %+v, %v", g, err)
+	}
+	if g, err := db.Reserve(t.Context(), quotaAccount, answered.Add(65*time.Second), lim, 0); err != nil || !g.OK {
+		t.Errorf("a minute later: %+v, %v", g, err)
+	}
+	u, err := db.Usage(t.Context(), quotaAccount, answered.Add(66*time.Second), lim)
+	if err != nil || u.UsedDay != 2 || u.UsedMonth != 2 {
+		t.Errorf("the new day: %+v, %v", u, err)
+	}
+	if u, err = db.Usage(t.Context(), quotaAccount, reserved, lim); err != nil || u.UsedDay != 1 || u.UsedMonth != 1 {
+		t.Errorf("the day before: %+v, %v", u, err)
+	}
+}
