@@ -35,36 +35,3 @@ type LookupQuery struct {
 	Since Time // of files seen then or later; NoTime: all
 	Limit int  // 0: all
 }
-
-// Known reports whether the source knew the file.
-func (v *Verdict) Known() bool {
-	return v.Total >= 0 || v.Malicious >= 0 || v.AnalysedAt != NoTime || v.FirstSubmission != NoTime || v.Classification != ""
-}
-
-// Change says in a few words what a verdict says that an earlier one of the same
-// source did not: "" if nothing. before is nil if there was none.
-func (v *Verdict) Change(before *Verdict) string {
-	was := func() bool { return before != nil && before.Known() }
-	switch {
-	case !v.Known() && !was():
-		if before == nil {
-			return "unknown"
-		}
-		return ""
-	case !v.Known():
-		return "not known any more"
-	case !was():
-		return "first known"
-	case before.Malicious == 0 && v.Malicious > 0:
-		return "clean to malicious"
-	case before.Malicious > 0 && v.Malicious == 0:
-		return "malicious to clean"
-	case v.Classification != before.Classification && v.Classification != "":
-		return "new label"
-	case v.Malicious > before.Malicious && before.Malicious >= 0:
-		return "gained engines"
-	case v.Malicious < before.Malicious && v.Malicious >= 0:
-		return "lost engines"
-	}
-	return ""
-}

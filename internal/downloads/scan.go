@@ -197,7 +197,7 @@ func (s *scanner) one(ctx context.Context, p Place) error {
 			return err
 		}
 	}
-	return s.single(ctx, p)
+	return s.single(ctx, p, info)
 }
 
 // pass counts an entry that is passed over.
@@ -256,7 +256,7 @@ func (s *scanner) step(bytes int64) {
 }
 
 // single scans one captured file.
-func (s *scanner) single(ctx context.Context, p Place) error {
+func (s *scanner) single(ctx context.Context, p Place, info fs.FileInfo) error {
 	dir, name := filepath.Split(p.Path)
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -267,11 +267,6 @@ func (s *scanner) single(ctx context.Context, p Place) error {
 	d, err := s.db.Depot(ctx, filepath.Clean(dir), p.Sensor)
 	if err != nil {
 		return err
-	}
-	info, err := os.Stat(p.Path)
-	if err != nil {
-		s.problem(p.Path, err)
-		return nil
 	}
 	s.totals[0].Add(1)
 	s.totals[1].Add(info.Size())

@@ -151,11 +151,7 @@ func (w *workers) entries(ctx context.Context, list []entry) (known int64, err e
 	var names []string
 	for _, e := range list {
 		if why := passedOver(e.name, e.info.Mode(), e.info.Size(), w.s.MaxSize); why != "" {
-			if e.info.Mode().IsRegular() && e.info.Size() > w.s.MaxSize {
-				w.tooLarge(e.name)
-			} else {
-				w.s.pass(why)
-			}
+			w.pass(e.name, why)
 			continue
 		}
 		files = append(files, e)
@@ -192,12 +188,8 @@ func (w *workers) member(ctx context.Context, m *member) error {
 		why = hardLink
 	}
 	if why != "" {
-		switch {
-		case m.mode.IsDir():
-		case why == tooLarge(w.s.MaxSize):
-			w.tooLarge(m.name)
-		default:
-			w.s.pass(why)
+		if !m.mode.IsDir() {
+			w.pass(m.name, why)
 		}
 		return nil
 	}
@@ -217,7 +209,7 @@ func (w *workers) member(ctx context.Context, m *member) error {
 			return errors.Join(err, ctx.Err())
 		}
 		if err == nil && c.Size > w.s.MaxSize { // the archive did not say so
-			w.tooLarge(m.name)
+			w.pass(m.name, tooLarge(w.s.MaxSize))
 			return nil
 		}
 		w.done(j, c, err)
@@ -245,11 +237,13 @@ func (w *workers) member(ctx context.Context, m *member) error {
 	return w.add(j)
 }
 
-// tooLarge counts a file that is passed over for its size, and says so.
-func (w *workers) tooLarge(name string) {
-	why := tooLarge(w.s.MaxSize)
+// pass counts a file that is passed over. That it was too large is said, since it
+// may be a capture.
+func (w *workers) pass(name, why string) {
 	w.s.pass(why)
-	w.s.tell("passed over", w.depot.Path+"/"+name, "because", why)
+	if why == tooLarge(w.s.MaxSize) {
+		w.s.tell("passed over", w.depot.Path+"/"+name, "because", why)
+	}
 }
 
 func (w *workers) stopped() error {
@@ -288,7 +282,7 @@ func (w *workers) read(in *inspector, j job) {
 			return // it is gone since it was listed
 		}
 		if errors.Is(err, errTooLarge) {
-			w.tooLarge(j.name)
+			w.pass(j.name, tooLarge(w.s.MaxSize))
 			w.s.step(j.id.Size)
 			return
 		}

@@ -146,7 +146,6 @@ type running struct {
 	refused int // rounds in a row that the source ended for its quota
 	// Until when requests are left for new files alone.
 	shareUntil time.Time
-	asked      int64
 	workers    int
 	told       bool  // that the cache cannot be written
 	untilNew   int64 // of a day, left for new files
@@ -221,7 +220,9 @@ func (r *running) shareSpent() bool {
 	return r.clock().Before(r.shareUntil)
 }
 
-func (r *running) done() bool { return r.Limit > 0 && r.asked >= r.Limit }
+// done reports whether all was asked that may be. It is for between rounds: within
+// one, no more files are looked at than may be asked about.
+func (r *running) done() bool { return r.Limit > 0 && r.sum.Asked >= r.Limit }
 
 func (r *running) wait(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(max(d, 10*time.Millisecond))
@@ -353,7 +354,7 @@ func (r *running) round(ctx context.Context) (n int, err error) {
 		}
 	}
 	if r.Limit > 0 { // the first ones are those that are worth most
-		list = list[:min(int64(len(list)), r.Limit-r.asked)]
+		list = list[:min(int64(len(list)), r.Limit-r.sum.Asked)]
 	}
 	group, inner := errgroup.WithContext(ctx)
 	group.SetLimit(r.workers)
@@ -374,21 +375,6 @@ func (r *running) round(ctx context.Context) (n int, err error) {
 
 // look asks about a file.
 func (r *running) look(ctx context.Context, l *cowrie.Lookup) error {
-	r.mu.Lock()
-	if r.done() {
-		r.mu.Unlock()
-		return nil
-	}
-	r.asked++ // or will be
-	r.mu.Unlock()
-	counted := false
-	defer func() {
-		if !counted {
-			r.mu.Lock()
-			r.asked--
-			r.mu.Unlock()
-		}
-	}()
 	now := r.clock()
 	if claimed, err := r.db.Claim(ctx, l, now, now.Add(lease)); err != nil || !claimed {
 		return err
@@ -424,7 +410,6 @@ func (r *running) look(ctx context.Context, l *cowrie.Lookup) error {
 		}
 		return &QuotaError{Period: grant.Period, Until: grant.Until.Std()}
 	}
-	counted = true
 	r.count(func(s *Summary) { s.Asked++ })
 	answer, err := r.source.File(ctx, l.Shasum)
 	after := context.WithoutCancel(ctx) // what was answered is stored

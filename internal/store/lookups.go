@@ -16,7 +16,7 @@ func lookups(where, order string, max int) string {
 	return `SELECT l.shasum, l.state, l.due_at, l.failures, l.error, l.first_seen, l.last_seen, l.sighting_count,
 	(SELECT max(observed_at) FROM file_verdicts v WHERE v.shasum = l.shasum),
 	(SELECT coalesce(malicious, -1) FROM file_verdicts v WHERE v.shasum = l.shasum ORDER BY observed_at DESC, source LIMIT 1),
-	(SELECT coalesce(malicious, total, analysed_at, first_submission_at, classification) IS NOT NULL
+	(SELECT ` + knownFile + `
 		FROM file_verdicts v WHERE v.shasum = l.shasum ORDER BY observed_at DESC, source LIMIT 1),
 	(SELECT count(*) FROM file_verdicts v WHERE v.shasum = l.shasum AND v.source = 'virustotal' AND v.total IS NULL
 		AND v.observed_at > coalesce((SELECT max(observed_at) FROM file_verdicts w WHERE w.shasum = l.shasum

@@ -178,14 +178,11 @@ func (s *Store) Told(ctx context.Context, account string, now time.Time, lim cow
 			account, lim.Minute, lim.Day, lim.Month, cowrie.FromStd(now).String()); err != nil {
 			return err
 		}
-		for _, p := range []struct {
-			period cowrie.QuotaPeriod
-			start  time.Time
-			used   int64
-		}{{cowrie.PerDay, dayOf(now), usedDay}, {cowrie.PerMonth, monthOf(now), usedMonth}} {
+		used := map[cowrie.QuotaPeriod]int64{cowrie.PerDay: usedDay, cowrie.PerMonth: usedMonth}
+		for _, p := range periods(now) {
 			if err := a.exec(`INSERT INTO quota (account, period, starts_at, used) VALUES ($1, $2, $3, $4)
 				ON CONFLICT (account, period, starts_at) DO UPDATE SET used = CASE WHEN quota.used > excluded.used THEN quota.used ELSE excluded.used END`,
-				account, string(p.period), cowrie.FromStd(p.start).String(), p.used); err != nil {
+				account, string(p.name), cowrie.FromStd(p.start).String(), used[p.name]); err != nil {
 				return err
 			}
 		}

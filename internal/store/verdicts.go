@@ -106,6 +106,9 @@ func (a *appending) bodyToKeep(v *cowrie.Verdict) (body, of any, err error) {
 // known for what it is.
 const hasVerdicts = `enrichment_status <> 'ignored' AND EXISTS (SELECT 1 FROM file_verdicts v WHERE v.shasum = files.shasum)`
 
+// knownFile holds for verdicts of sources that knew the file, as Verdict.Known does.
+const knownFile = `coalesce(malicious, total, analysed_at, first_submission_at, classification) IS NOT NULL`
+
 // showVerdicts writes into files what was said of them last: by the latest
 // analysis, which is not always what was observed last, since a source may answer
 // with an older one. Not every source tells a label and a type: those are what
@@ -114,7 +117,7 @@ const showVerdicts = `UPDATE files SET
 	vt_checked_at = (SELECT max(observed_at) FROM file_verdicts v WHERE v.shasum = files.shasum),
 	(vt_malicious, vt_total, vt_last_analysis, enrichment_status) =
 		(SELECT malicious, total, analysed_at,
-			CASE WHEN coalesce(malicious, total, analysed_at, first_submission_at, classification) IS NULL THEN 'unknown' ELSE 'known' END
+			CASE WHEN ` + knownFile + ` THEN 'known' ELSE 'unknown' END
 			` + latestVerdict + `),
 	vt_classification = CASE WHEN (SELECT malicious ` + latestVerdict + `) = 0 THEN NULL ELSE
 		(SELECT classification FROM file_verdicts v WHERE v.shasum = files.shasum AND classification IS NOT NULL
@@ -125,7 +128,7 @@ const showVerdicts = `UPDATE files SET
 
 // That the file is not known counts if nothing was said later.
 const latestVerdict = `FROM file_verdicts v WHERE v.shasum = files.shasum
-	ORDER BY CASE WHEN coalesce(malicious, total, analysed_at, first_submission_at, classification) IS NOT NULL THEN 1
+	ORDER BY CASE WHEN ` + knownFile + ` THEN 1
 		WHEN observed_at = (SELECT max(observed_at) FROM file_verdicts w WHERE w.shasum = files.shasum) THEN 0 ELSE 2 END,
 	coalesce(analysed_at, observed_at) DESC, observed_at DESC, source LIMIT 1`
 
