@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"midden/internal/cowrie"
+	"midden/internal/secret"
 )
 
 // What a client does unless it is told otherwise.
@@ -29,7 +30,7 @@ type Options struct {
 	// one; "" is DefaultBaseURL. A user name and a password in it are sent along,
 	// and shown nowhere.
 	BaseURL string
-	Key     Key
+	Key     secret.Secret
 	// UserAgent is the name of the program, such as "midden/1.0".
 	UserAgent string
 	// Timeout is for one request from its beginning to the last byte of the
@@ -102,11 +103,11 @@ func NewClient(o Options) (*Client, error) {
 		base.RawQuery != "" || base.Fragment != "" {
 		return nil, ErrBaseURL // the reason would show the URL
 	}
-	key := o.Key.text()
+	key := o.Key.Reveal()
 	switch {
 	case key == "":
 		return nil, ErrNoKey
-	case !o.Key.valid():
+	case !valid(key):
 		return nil, ErrBadKey
 	case strings.ContainsFunc(o.UserAgent, func(r rune) bool { return r < ' ' || r > '~' }):
 		return nil, ErrUserAgent
@@ -122,7 +123,7 @@ func NewClient(o Options) (*Client, error) {
 		request: requests(base, key, basic, userAgent(o.UserAgent)),
 		clean:   func(s string) string { return clip(printable(hideAll(s))) },
 		echoes:  func(body []byte) bool { return len(key) >= minSecret && bytes.Contains(body, []byte(key)) },
-		key:     o.Key.text,
+		key:     o.Key.Reveal,
 		origin:  shown(base.String()),
 		timeout: orElse(o.Timeout, DefaultTimeout), maxBody: orElse(o.MaxBody, DefaultMaxBody),
 		transport: o.Transport, http1: &atomic.Bool{}, clock: &clock{},

@@ -26,6 +26,7 @@ import (
 
 	"midden/internal/cowrie"
 	"midden/internal/enrich/virustotal/vttest"
+	"midden/internal/secret"
 )
 
 // canary is a key that must be found nowhere.
@@ -620,7 +621,7 @@ func TestCanary(t *testing.T) {
 	note(o)
 	note(&o)
 	note(o.Key)
-	note(struct{ key Key }{o.Key})
+	note(struct{ key secret.Secret }{o.Key})
 	o.BaseURL = base + "/%zz"
 	note(o)
 	o.BaseURL = base

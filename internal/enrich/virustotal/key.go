@@ -6,34 +6,21 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-)
 
-// Key is a key of VirusTotal's API. However one is printed, formatted or
-// encoded, what comes out is not the key: it stands in no field, so that even
-// one in an unexported field of a struct that is printed stays hidden.
-type Key struct{ reveal func() string }
+	"midden/internal/secret"
+)
 
 // hidden stands where a secret would.
 const hidden = "[hidden]"
 
 // NewKey returns the key with this text. White space around it, such as the
 // newline of a file, does not belong to it.
-func NewKey(text string) Key {
-	text = strings.TrimSpace(text)
-	return Key{func() string { return text }}
-}
+func NewKey(text string) secret.Secret { return secret.New(strings.TrimSpace(text)) }
 
-func (k Key) text() string {
-	if k.reveal == nil {
-		return ""
-	}
-	return k.reveal()
-}
-
-// valid reports whether the key can be one: what it is made of is the same in
-// a header, in a URL's path but for escapes, and in a quoted text.
-func (k Key) valid() bool {
-	for _, c := range k.text() {
+// valid reports whether a key can be one: what it is made of is the same in a
+// header, in a URL's path but for escapes, and in a quoted text.
+func valid(key string) bool {
+	for _, c := range key {
 		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 		if !letter && !strings.ContainsRune("-._~+/=", c) {
 			return false
@@ -41,10 +28,6 @@ func (k Key) valid() bool {
 	}
 	return true
 }
-
-func (k Key) String() string               { return hidden }
-func (k Key) GoString() string             { return hidden }
-func (k Key) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 
 // hide returns a function that takes these texts out of another, also where
 // they are escaped as in URLs.
