@@ -1,5 +1,11 @@
 package cowrie
 
+import "errors"
+
+// ErrUnavailable says that what keeps events could not be reached, or gave up
+// what it was doing, for a reason that may pass: it can be tried again.
+var ErrUnavailable = errors.New("the database is not available")
+
 // Source is one log, known by its content and not by its name.
 type Source struct {
 	ID          int64  // 0 until it is stored

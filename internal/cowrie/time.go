@@ -155,3 +155,12 @@ func days(year, month, day int) int64 {
 	ofYear := (153*(month-3)+2)/5 + day - 1
 	return int64(era*146097 + ofEra*365 + ofEra/4 - ofEra/100 + ofYear - 719468)
 }
+
+// Month returns the beginning of the month of t, in UTC; NoTime for NoTime.
+func Month(t Time) Time {
+	if t == NoTime {
+		return NoTime
+	}
+	year, month, _ := t.Std().Date()
+	return Time(time.Date(year, month, 1, 0, 0, 0, 0, time.UTC).UnixMicro())
+}

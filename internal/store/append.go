@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -71,7 +72,6 @@ type appending struct {
 	verdicts      []cowrie.Verdict
 	answered      bool // the verdicts are answers: when to ask again is reckoned already
 	verdictsAdded int64
-	nextSegment   int64
 	raw           *bool // whether there are raw events at all
 	moved         int64 // raw events up to this id were moved into segments
 	moving        bool  // this batch moves raw events
@@ -94,6 +94,14 @@ type sourceRow struct {
 type openSegment struct {
 	id, offset  int64
 	count, size int
+	last        cowrie.Time // of its events
+}
+
+// takes reports whether text of a size can be added whose latest event is of
+// a time. What is later than the month of the segment cannot, so that the events
+// of a month can be dropped without those of the next.
+func (o *openSegment) takes(size int, last cowrie.Time) bool {
+	return o.size+size <= segmentSize && cowrie.Month(last) <= cowrie.Month(o.last)
 }
 
 // sessionRow is a session that this batch adds to.
@@ -238,21 +246,25 @@ func (a *appending) segment(row *sourceRow, c *cowrie.Chunk, g *cowrie.Gathered,
 	if err := a.openSegment(row); err != nil {
 		return 0, 0, err
 	}
-	if open := row.open; open != nil && open.size+seg.size <= segmentSize {
+	if open := row.open; open != nil && open.takes(seg.size, g.Last) {
 		return a.extend(row, c, g, seg)
 	}
-	if a.nextSegment == 0 {
-		if err := a.tx.QueryRowContext(a.ctx, `SELECT coalesce(max(id), 0) + 1 FROM event_segments`).Scan(&a.nextSegment); err != nil {
+	if err := a.row(a.s.engine.NextSegment, nil, &id); err != nil {
+		return 0, 0, err
+	}
+	row.open = &openSegment{id: id, offset: c.From, count: g.Events, size: seg.size, last: g.Last}
+	columns := []string{"id", "source_id", "source_offset", "source_length", "event_count", "first_event_at", "last_event_at",
+		"text_size", "checksum", "events"}
+	values := []any{id, row.id, c.From, c.Mark.Position - c.From, g.Events, timeText(g.First), timeText(g.Last),
+		seg.size, int64(seg.checksum), seg.blob}
+	if a.s.engine.Month != nil {
+		month, err := a.s.engine.Month(a.ctx, a.tx, g.Last)
+		if err != nil {
 			return 0, 0, err
 		}
+		columns, values = append(columns, "month"), append(values, month)
 	}
-	id = a.nextSegment
-	a.nextSegment++
-	row.open = &openSegment{id: id, offset: c.From, count: g.Events, size: seg.size}
-	return id, 0, a.exec(`INSERT INTO event_segments (id, source_id, source_offset, source_length, event_count,
-		first_event_at, last_event_at, text_size, checksum, events) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		id, row.id, c.From, c.Mark.Position-c.From, g.Events, timeText(g.First), timeText(g.Last),
-		seg.size, int64(seg.checksum), seg.blob)
+	return id, 0, a.exec(`INSERT INTO event_segments (`+strings.Join(columns, ", ")+`) VALUES (`+placeholders(len(columns))+`)`, values...)
 }
 
 // extend adds events to the open segment of a source.
@@ -270,10 +282,10 @@ func (a *appending) extend(row *sourceRow, c *cowrie.Chunk, g *cowrie.Gathered, 
 	a.cache.drop(open.id)
 	base = open.count
 	open.count += g.Events
+	open.last = max(open.last, g.Last)
 	open.size = joined.size
 	return open.id, base, a.exec(`UPDATE event_segments SET source_length = $1, event_count = $2,
-		first_event_at = coalesce(min(first_event_at, $3), first_event_at, $3),
-		last_event_at = coalesce(max(last_event_at, $4), last_event_at, $4),
+		first_event_at = `+earlier("first_event_at", "$3")+`, last_event_at = `+later("last_event_at", "$4")+`,
 		text_size = $5, checksum = $6, events = $7 WHERE id = $8`,
 		c.Mark.Position-open.offset, open.count, timeText(g.First), timeText(g.Last),
 		joined.size, int64(joined.checksum), joined.blob, open.id)
@@ -284,9 +296,9 @@ func (a *appending) openSegment(row *sourceRow) error {
 		return nil
 	}
 	var open openSegment
-	err := a.row(`SELECT id, source_offset, event_count, text_size FROM event_segments
+	err := a.row(`SELECT id, source_offset, event_count, text_size, last_event_at FROM event_segments
 		WHERE source_id = $1 ORDER BY source_offset DESC LIMIT 1`, []any{row.id},
-		&open.id, &open.offset, &open.count, &open.size)
+		&open.id, &open.offset, &open.count, &open.size, scanTime{&open.last})
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
@@ -356,7 +368,7 @@ func (a *appending) logFile(f *cowrie.FileState, row *sourceRow) error {
 	}
 	return a.exec(`INSERT INTO log_files (path, inode, size, mod_time, source_id, pending_bytes, problem, updated_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-		ON CONFLICT (path) DO UPDATE SET inode = excluded.inode, size = excluded.size, mod_time = excluded.mod_time,
+		ON CONFLICT (`+a.s.engine.Key("path")+`) DO UPDATE SET inode = excluded.inode, size = excluded.size, mod_time = excluded.mod_time,
 			source_id = excluded.source_id, pending_bytes = excluded.pending_bytes, problem = excluded.problem,
 			updated_at = excluded.updated_at`,
 		f.Path, fmt.Sprint(f.Inode), f.Size, f.ModTime, source, f.Pending, orNull(f.Problem), cowrie.FromStd(a.now).String())

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,7 +22,10 @@ func errMoved(job string, at, want int64) error {
 
 // jobPosition returns where a job is, and whether it is asked to pause.
 func jobPosition(a *appending, job string) (position int64, pause bool, err error) {
-	err = a.row(`SELECT coalesce(max(position), 0), coalesce(max(pause), 0) FROM maintenance WHERE job = $1`, []any{job}, &position, &pause)
+	err = a.row(`SELECT position, pause FROM maintenance WHERE job = $1`, []any{job}, &position, &pause)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
 	return position, pause, err
 }
 

@@ -157,7 +157,7 @@ func (a *appending) diskSightings(sensor string, found []cowrie.Found) error {
 				return err
 			}
 		case have.SeenAt != sighting.SeenAt && cowrie.Earliest(have.SeenAt, sighting.SeenAt) == sighting.SeenAt:
-			if err := a.exec(`UPDATE file_sightings SET seen_at = $1 WHERE id = $2`, timeText(sighting.SeenAt), have.ID); err != nil {
+			if err := a.exec(`UPDATE file_sightings SET seen_at = $1 WHERE session_id = '' AND id = $2`, timeText(sighting.SeenAt), have.ID); err != nil {
 				return err
 			}
 			var diskOnly bool
@@ -251,7 +251,7 @@ func (a *appending) contents(found []cowrie.Found) (n int64, err error) {
 // depotEntries notes entries, so that they need not be read again.
 func (a *appending) depotEntries(d *cowrie.Depot, found []cowrie.Found) error {
 	insert := a.insert("depot_entries", "depot_id", "name", "inode", "size", "mod_time", "shasum", "problem")
-	insert.tail = ` ON CONFLICT (depot_id, name) DO UPDATE SET inode = excluded.inode, size = excluded.size,
+	insert.tail = ` ON CONFLICT (depot_id, ` + a.s.engine.Key("name") + `) DO UPDATE SET inode = excluded.inode, size = excluded.size,
 		mod_time = excluded.mod_time, shasum = excluded.shasum, problem = excluded.problem`
 	for i := range found {
 		f := &found[i]
@@ -314,14 +314,14 @@ func (s *Store) Missing(ctx context.Context, sensor string, f func(*Capture) err
 			AND EXISTS (SELECT 1 FROM depots p WHERE p.scanned_at IS NOT NULL AND (p.sensor = '' OR s.sensor IS NULL OR p.sensor = s.sensor))
 			AND NOT EXISTS (SELECT 1 FROM file_sightings d WHERE d.shasum = s.shasum AND d.kind = 'disk'
 				AND (d.sensor IS NULL OR s.sensor IS NULL OR d.sensor = s.sensor))
-		GROUP BY s.shasum, s.sensor ORDER BY max(s.seen_at) DESC, s.shasum, s.sensor`, []any{EmptyShasum, sensor}, f)
+		GROUP BY s.shasum, s.sensor ORDER BY max(s.seen_at) DESC NULLS LAST, s.shasum, s.sensor NULLS FIRST`, []any{EmptyShasum, sensor}, f)
 }
 
 // Unlogged calls f for each file that was found on a disk and that no log names.
 func (s *Store) Unlogged(ctx context.Context, sensor string, f func(*Capture) error) error {
 	return s.captures(ctx, `SELECT s.shasum, s.sensor, s.seen_at, s.seen_at, 1, f.file_size, f.mime_type
 		FROM files f JOIN file_sightings s ON s.shasum = f.shasum
-		WHERE f.disk_only AND ($1 = '' OR s.sensor = $1) ORDER BY s.seen_at DESC, s.shasum, s.sensor`, []any{sensor}, f)
+		WHERE f.disk_only AND ($1 = '' OR s.sensor = $1) ORDER BY s.seen_at DESC NULLS LAST, s.shasum, s.sensor NULLS FIRST`, []any{sensor}, f)
 }
 
 func (s *Store) captures(ctx context.Context, query string, args []any, f func(*Capture) error) error {

@@ -63,20 +63,11 @@ func (s *Store) Doctor(ctx context.Context, deep bool, st Staging, f func(Check)
 }
 
 func (s *Store) checkFile(ctx context.Context) (CheckState, string, error) {
-	var found []string
-	err := s.each(ctx, `PRAGMA quick_check(10)`, nil, func(scan func(...any) error) error {
-		var line string
-		err := scan(&line)
-		found = append(found, line)
-		return err
-	})
-	if len(found) == 1 && found[0] == "ok" {
-		return CheckOK, "no damage found", err
+	found, err := s.engine.Damage(ctx)
+	if len(found) > 0 { // that says more than why there is no more
+		return CheckFailure, strings.Join(found, "; "), nil
 	}
-	if len(found) > 0 {
-		err = nil // what was found says more than why there is no more
-	}
-	return CheckFailure, strings.Join(found, "; "), err
+	return CheckOK, "no damage found", err
 }
 
 // none returns ok if a count of things that should not be is 0.
@@ -150,7 +141,7 @@ func (s *Store) checkVerdicts(ctx context.Context, st Staging) (CheckState, stri
 	return s.none(ctx, "every file says what was last said of it",
 		"%d files do not say what was last said of them",
 		`SELECT count(*) FROM files f WHERE enrichment_status <> 'ignored' AND EXISTS
-			(SELECT 1 FROM file_verdicts v WHERE v.shasum = f.shasum AND v.observed_at > coalesce(f.vt_checked_at, ''))`)
+			(SELECT 1 FROM file_verdicts v WHERE v.shasum = f.shasum AND (f.vt_checked_at IS NULL OR v.observed_at > f.vt_checked_at))`)
 }
 
 // checkRaw looks how far the backfill is.

@@ -192,7 +192,7 @@ func (a *appending) segmentsOf(set segmentSet, s *cowrie.Session, into map[int64
 	for _, r := range set {
 		rows, err := a.query(`SELECT id, origins IS NOT NULL FROM event_segments WHERE id BETWEEN $1 AND $2
 			AND ($3 OR first_event_at <= $4 AND last_event_at >= $5)`,
-			r[0], r[1], s.Timeless || s.First == cowrie.NoTime, s.Last.String(), s.First.String())
+			r[0], r[1], s.Timeless || s.First == cowrie.NoTime, timeText(s.Last), timeText(s.First))
 		if err != nil {
 			return err
 		}

@@ -48,7 +48,7 @@ func (s *Store) IsStored(ctx context.Context, payload []byte) (bool, error) {
 		var ids []int64
 		err := s.each(ctx, `SELECT id FROM event_segments WHERE id BETWEEN $1 AND $2
 			AND ($3 OR first_event_at IS NULL OR first_event_at <= $4 AND last_event_at >= $4)`,
-			[]any{r[0], r[1], e.Time == cowrie.NoTime, e.Time.String()}, func(scan func(...any) error) error {
+			[]any{r[0], r[1], e.Time == cowrie.NoTime, timeText(e.Time)}, func(scan func(...any) error) error {
 				var n int64
 				err := scan(&n)
 				ids = append(ids, n)

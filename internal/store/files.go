@@ -76,7 +76,7 @@ func (s *Store) Files(ctx context.Context, q FileFilter, f func(*File) error) er
 		where.add("f.enrichment_status = ?", q.Status)
 	}
 	if q.Type != "" {
-		where.add(`f.mime_type LIKE ? ESCAPE '\'`, likePattern(q.Type))
+		where.add(s.like("f.mime_type"), likePattern(q.Type))
 	}
 	if q.Machine != "" {
 		where.add("f.elf_machine = ?", strings.ToLower(q.Machine))
@@ -104,10 +104,10 @@ func (s *Store) Files(ctx context.Context, q FileFilter, f func(*File) error) er
 	}
 	if q.Name != "" {
 		p := likePattern(q.Name)
-		sight.add(`(s.filename LIKE ? ESCAPE '\' OR s.destfile LIKE ? ESCAPE '\' OR s.destfile LIKE ? ESCAPE '\')`, p, p, "%/"+p)
+		sight.add("("+s.like("s.filename")+" OR "+s.like("s.destfile")+" OR "+s.like("s.destfile")+")", p, p, "%/"+p)
 	}
 	if q.URL != "" {
-		sight.add(`s.download_url LIKE ? ESCAPE '\'`, likePattern(q.URL))
+		sight.add(s.like("s.download_url"), likePattern(q.URL))
 	}
 	if q.Session != "" {
 		where.add("f.shasum IN (SELECT s.shasum FROM file_sightings s WHERE "+sight.text()+")", sight.args...)
@@ -116,7 +116,7 @@ func (s *Store) Files(ctx context.Context, q FileFilter, f func(*File) error) er
 		where.times("f.last_seen", q.Since.String(), "")
 		where.add("EXISTS (SELECT 1 FROM file_sightings s WHERE s.shasum = f.shasum AND "+sight.text()+")", sight.args...)
 	}
-	query := `SELECT ` + fileColumns + ` FROM files f` + where.clause() + ` ORDER BY f.last_seen DESC, f.shasum` + limit(q.Limit)
+	query := `SELECT ` + fileColumns + ` FROM files f` + where.clause() + ` ORDER BY f.last_seen DESC NULLS LAST, f.shasum` + limit(q.Limit)
 	return s.each(ctx, query, where.args, func(scan func(...any) error) error {
 		file, err := scanFile(scan)
 		if err != nil {
@@ -170,7 +170,7 @@ func (s *Store) Sightings(ctx context.Context, shasum, session string, max int, 
 	}
 	return s.each(ctx, `SELECT shasum, session_id, sensor, src_ip, kind, seen_at, filename, destfile, download_url,
 		outfile, duplicate, coalesce(segment_id, 0), coalesce(event_index, 0), coalesce(raw_event_id, 0) FROM file_sightings`+where.clause()+
-		` ORDER BY seen_at, id`+limit(max), where.args, func(scan func(...any) error) error {
+		` ORDER BY seen_at NULLS FIRST, id`+limit(max), where.args, func(scan func(...any) error) error {
 		row := &Sighting{}
 		var kept *string
 		if err := scan(&row.Shasum, &row.Session, scanText{&row.Sensor}, scanText{&row.SrcIP}, &row.Kind,

@@ -257,10 +257,10 @@ func (a *appending) updateSession(row *sessionRow) error {
 	for _, text := range sortedKeys(row.delta) {
 		c := row.delta[text]
 		if err := a.exec(`INSERT INTO command_stats (session_id, command_normalized, occurrences, first_seen, last_seen)
-			VALUES ($1, $2, $3, $4, $5) ON CONFLICT (session_id, command_normalized) DO UPDATE SET
-			occurrences = occurrences + excluded.occurrences,
-			first_seen = coalesce(min(first_seen, excluded.first_seen), first_seen, excluded.first_seen),
-			last_seen = coalesce(max(last_seen, excluded.last_seen), last_seen, excluded.last_seen)`,
+			VALUES ($1, $2, $3, $4, $5) ON CONFLICT (session_id, `+a.s.engine.Key("command_normalized")+`) DO UPDATE SET
+			occurrences = command_stats.occurrences + excluded.occurrences,
+			first_seen = `+earlier("command_stats.first_seen", "excluded.first_seen")+`,
+			last_seen = `+later("command_stats.last_seen", "excluded.last_seen"),
 			row.session.ID, text, c.Occurrences, timeSQL(c.First), timeSQL(c.Last)); err != nil {
 			return err
 		}
@@ -395,8 +395,8 @@ func (a *appending) flushSources() error {
 		if err := a.exec(`UPDATE sources SET position = $1, digest = $2, digest_state = $3, tail = $4,
 			lines = lines + $5, events = events + $6, duplicates = duplicates + $7,
 			dead_letters = dead_letters + $8, blank = blank + $9,
-			first_event_at = coalesce(min(first_event_at, $10), first_event_at, $10),
-			last_event_at = coalesce(max(last_event_at, $11), last_event_at, $11), updated_at = $12 WHERE id = $13`,
+			first_event_at = `+earlier("first_event_at", "$10")+`, last_event_at = `+later("last_event_at", "$11")+`,
+			updated_at = $12 WHERE id = $13`,
 			row.mark.Position, row.mark.Digest, row.mark.State, row.mark.Tail,
 			row.added.Lines, row.added.Events, row.added.Duplicates, row.added.DeadLetters, row.added.Blank,
 			timeText(row.first), timeText(row.last), now, row.id); err != nil {

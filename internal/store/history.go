@@ -14,7 +14,9 @@ func (s *Store) History(ctx context.Context, shasum string, f func(*cowrie.Verdi
 // Changes calls f for what was said of files since a time, and for what the same
 // source had said of the file before; nil if it had said nothing.
 func (s *Store) Changes(ctx context.Context, since cowrie.Time, f func(before, now *cowrie.Verdict) error) error {
-	return s.verdicts(ctx, verdictColumns+` WHERE observed_at >= $1 ORDER BY observed_at, shasum, source`, []any{since.String()},
+	var where conditions
+	where.times("observed_at", since.String(), "")
+	return s.verdicts(ctx, verdictColumns+where.clause()+` ORDER BY observed_at, shasum, source`, where.args,
 		func(now *cowrie.Verdict) error {
 			var before *cowrie.Verdict
 			err := s.verdicts(ctx, verdictColumns+` WHERE shasum = $1 AND source = $2 AND observed_at < $3

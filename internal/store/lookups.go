@@ -19,8 +19,8 @@ func lookups(where, order string, max int) string {
 	(SELECT ` + knownFile + `
 		FROM file_verdicts v WHERE v.shasum = l.shasum ORDER BY observed_at DESC, source LIMIT 1),
 	(SELECT count(*) FROM file_verdicts v WHERE v.shasum = l.shasum AND v.source = 'virustotal' AND v.total IS NULL
-		AND v.observed_at > coalesce((SELECT max(observed_at) FROM file_verdicts w WHERE w.shasum = l.shasum
-			AND w.source = 'virustotal' AND w.total IS NOT NULL), '')),
+		AND NOT EXISTS (SELECT 1 FROM file_verdicts w WHERE w.shasum = l.shasum
+			AND w.source = 'virustotal' AND w.total IS NOT NULL AND w.observed_at >= v.observed_at)),
 	(SELECT min(observed_at) FROM file_verdicts v WHERE v.shasum = l.shasum AND v.malicious > 0)
 	FROM (SELECT l.shasum, l.state, l.due_at, l.failures, l.error, l.updated_at, f.first_seen, f.last_seen, f.sighting_count
 		FROM lookups l JOIN files f ON f.shasum = l.shasum` + where + order + limit(max) + `) l` + order
@@ -70,7 +70,7 @@ func (s *Store) Unscheduled(ctx context.Context, f func(cowrie.Lookup) error) er
 // most frequent first.
 func (s *Store) NewLookups(ctx context.Context, q cowrie.LookupQuery, f func(cowrie.Lookup) error) error {
 	where := lookupsOf(q, `l.state = 'new'`)
-	return s.lookups(ctx, lookups(where.clause(), ` ORDER BY last_seen DESC, sighting_count DESC, l.shasum`, q.Limit), where.args, f)
+	return s.lookups(ctx, lookups(where.clause(), ` ORDER BY last_seen DESC NULLS LAST, sighting_count DESC, l.shasum`, q.Limit), where.args, f)
 }
 
 // DueLookups calls f for files that are to be asked about again by now, the
@@ -95,8 +95,8 @@ func (s *Store) lookups(ctx context.Context, query string, args []any, f func(co
 func (s *Store) Claim(ctx context.Context, l *cowrie.Lookup, now, until time.Time) (claimed bool, err error) {
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
 		a := newAppend(ctx, s, tx)
-		n, err := a.changed(`UPDATE lookups SET leased_until = ? WHERE shasum = ? AND state = ? AND coalesce(due_at, '') = ? AND `+notLeased,
-			append([]any{cowrie.FromStd(until).String(), l.Shasum, l.State, l.DueAt.String()}, leaseArgs(now)...)...)
+		n, err := a.changed(`UPDATE lookups SET leased_until = ? WHERE shasum = ? AND state = ? AND due_at IS NOT DISTINCT FROM ? AND `+notLeased,
+			append([]any{cowrie.FromStd(until).String(), l.Shasum, l.State, timeText(l.DueAt)}, leaseArgs(now)...)...)
 		claimed = n > 0
 		return err
 	})

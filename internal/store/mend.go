@@ -18,7 +18,7 @@ func (s *Store) Mend(ctx context.Context, m *cowrie.Mend) error {
 		for i := range m.Wrong {
 			w := &m.Wrong[i]
 			touched[w.Shasum] = true
-			if err := a.exec(`DELETE FROM file_sightings WHERE id = $1`, w.ID); err != nil {
+			if err := a.exec(`DELETE FROM file_sightings WHERE session_id = $1 AND id = $2`, w.Session, w.ID); err != nil {
 				return err
 			}
 		}

@@ -57,6 +57,10 @@ func limit(n int) string {
 	return fmt.Sprintf(" LIMIT %d", n)
 }
 
+// like is the condition that a text fits a pattern of likePattern, whatever the
+// case of its ASCII letters.
+func (s *Store) like(column string) string { return column + " " + s.engine.Like + ` ? ESCAPE '\'` }
+
 // likePattern makes a LIKE pattern, with \ as its escape, of what a person
 // types: * and ? stand for any text and any character; without them the text
 // may stand anywhere.

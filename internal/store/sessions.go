@@ -77,7 +77,7 @@ func (s *Store) Sessions(ctx context.Context, q SessionFilter, f func(*Session) 
 	}
 	if q.Command != "" {
 		where.add(`EXISTS (SELECT 1 FROM command_stats c WHERE c.session_id = s.session_id
-			AND c.command_normalized LIKE ? ESCAPE '\')`, likePattern(q.Command))
+			AND `+s.like("c.command_normalized")+`)`, likePattern(q.Command))
 	}
 	if q.Files {
 		where.add("s.file_downloads + s.file_uploads > 0")
@@ -89,7 +89,7 @@ func (s *Store) Sessions(ctx context.Context, q SessionFilter, f func(*Session) 
 		where.add(`s.session_id IN (SELECT x.session_id FROM files f JOIN file_sightings x ON x.shasum = f.shasum WHERE f.vt_malicious > 0)`)
 	}
 	query := `SELECT ` + flaggedFiles + `, ` + sessionColumns + ` FROM session_summaries s` + where.clause() +
-		` ORDER BY s.first_event_at DESC, s.session_id` + limit(q.Limit)
+		` ORDER BY s.first_event_at DESC NULLS LAST, s.session_id` + limit(q.Limit)
 	return s.each(ctx, query, where.args, func(scan func(...any) error) error {
 		var session Session
 		one, _, _, err := scanSession(func(into ...any) error { return scan(append([]any{&session.FlaggedFiles}, into...)...) })

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"strconv"
 
 	"midden/internal/cowrie"
 )
@@ -68,7 +67,7 @@ func (sn *Snapshot) Sightings(ctx context.Context, f func(*cowrie.StoredSighting
 // the log may have had another text.
 func (sn *Snapshot) SameSighting(ctx context.Context, s *cowrie.Sighting, raw bool) (found *cowrie.StoredSighting, err error) {
 	key := sightingKey(s)
-	err = sn.each(ctx, storedSighting+` WHERE shasum = $1 AND seen_at IS $2 AND session_id = $3`,
+	err = sn.each(ctx, storedSighting+` WHERE shasum = $1 AND seen_at IS NOT DISTINCT FROM $2 AND session_id = $3`,
 		[]any{s.Shasum, timeText(s.SeenAt), s.Session}, func(scan func(...any) error) error {
 			row := &cowrie.StoredSighting{}
 			if err := scanStored(scan, row); err != nil {
@@ -143,22 +142,47 @@ func (sn *Snapshot) RawEvents(ctx context.Context, after, through int64, f func(
 
 // Segments calls f for one segment, or if id is 0 for each, in order of id.
 func (sn *Snapshot) Segments(ctx context.Context, id int64, f func(*cowrie.Segment) error) error {
-	where := ""
 	if id != 0 {
-		where = " WHERE id = " + strconv.FormatInt(id, 10)
+		return sn.segment(ctx, id, f)
 	}
-	return sn.each(ctx, `SELECT id, source_id, event_count, first_event_at, last_event_at, text_size, checksum, events
-		FROM event_segments`+where+` ORDER BY id`, nil, func(scan func(...any) error) error {
-		var seg cowrie.Segment
+	// One at a time: f may ask the snapshot for more.
+	for {
+		var ids []int64
+		err := sn.each(ctx, `SELECT id FROM event_segments WHERE id > $1 ORDER BY id LIMIT 1000`, []any{id}, func(scan func(...any) error) error {
+			err := scan(&id)
+			ids = append(ids, id)
+			return err
+		})
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		for _, one := range ids {
+			if err := sn.segment(ctx, one, f); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// segment calls f for a segment, if there is one.
+func (sn *Snapshot) segment(ctx context.Context, id int64, f func(*cowrie.Segment) error) error {
+	var seg *cowrie.Segment
+	err := sn.each(ctx, `SELECT id, source_id, event_count, first_event_at, last_event_at, text_size, checksum, events
+		FROM event_segments WHERE id = $1`, []any{id}, func(scan func(...any) error) error {
+		seg = &cowrie.Segment{}
 		var packed sealed
 		if err := scan(&seg.ID, &seg.Source, &seg.Events, scanTime{&seg.First}, scanTime{&seg.Last}, &packed.size,
 			&packed.checksum, (*sql.RawBytes)(&packed.blob)); err != nil {
 			return err
 		}
 		seg.Text, seg.Damage = sn.s.seal.open(seg.ID, &packed)
-		defer done(seg.Text)
-		return f(&seg)
+		return nil
 	})
+	if err != nil || seg == nil {
+		return err
+	}
+	defer done(seg.Text)
+	return f(seg)
 }
 
 // Sources calls f for what is noted of each source.
@@ -174,33 +198,46 @@ func (sn *Snapshot) Sources(ctx context.Context, f func(*cowrie.SourceCount) err
 		})
 }
 
+// filesAtOnce is how many rows of files are held at once.
+const filesAtOnce = 2000
+
 // Files calls f for each file, in order of hash: as it is stored, and as its
 // sightings say that it should be. Either is nil where there is none.
 func (sn *Snapshot) Files(ctx context.Context, f func(stored, derived *cowrie.File) error) error {
-	rows, err := sn.tx.QueryContext(ctx, `SELECT `+derivedColumns+` FROM files ORDER BY shasum`)
-	if err != nil {
-		return sn.s.explain(err)
-	}
-	defer rows.Close()
-	next := func() (*cowrie.File, error) {
-		if !rows.Next() {
-			return nil, sn.s.explain(rows.Err())
+	after, more := "", true
+	for more {
+		var stored []*cowrie.File
+		err := sn.each(ctx, `SELECT `+derivedColumns+` FROM files WHERE shasum > $1 ORDER BY shasum LIMIT $2`, []any{after, filesAtOnce},
+			func(scan func(...any) error) error {
+				file, err := scanDerived(scan)
+				stored = append(stored, file)
+				return err
+			})
+		if err != nil {
+			return err
 		}
-		return scanDerived(rows.Scan)
+		where, args := `shasum > $1`, []any{after}
+		if more = len(stored) == filesAtOnce; more {
+			after = stored[len(stored)-1].Shasum
+			where, args = where+` AND shasum <= $2`, append(args, after)
+		}
+		if err := sn.filesOf(ctx, stored, where, args, f); err != nil {
+			return err
+		}
 	}
-	stored, err := next()
-	if err != nil {
-		return err
-	}
+	return nil
+}
+
+// filesOf calls f for some files, in order of hash, and for those that sightings
+// name which fit a condition.
+func (sn *Snapshot) filesOf(ctx context.Context, stored []*cowrie.File, where string, args []any, f func(stored, derived *cowrie.File) error) error {
 	// Those before a hash have no sightings.
 	upTo := func(shasum string) error {
-		for stored != nil && stored.Shasum < shasum {
-			if err := f(stored, nil); err != nil {
+		for len(stored) > 0 && stored[0].Shasum < shasum {
+			if err := f(stored[0], nil); err != nil {
 				return err
 			}
-			if stored, err = next(); err != nil {
-				return err
-			}
+			stored = stored[1:]
 		}
 		return nil
 	}
@@ -211,18 +248,16 @@ func (sn *Snapshot) Files(ctx context.Context, f func(stored, derived *cowrie.Fi
 		if err := upTo(derived.Shasum); err != nil {
 			return err
 		}
-		if stored == nil || stored.Shasum != derived.Shasum {
+		if len(stored) == 0 || stored[0].Shasum != derived.Shasum {
 			return f(nil, derived)
 		}
-		if err := f(stored, derived); err != nil {
-			return err
-		}
-		stored, err = next()
+		err := f(stored[0], derived)
+		stored = stored[1:]
 		return err
 	}
 	var file *cowrie.File
 	row := &cowrie.StoredSighting{}
-	err = sn.each(ctx, storedSighting+` ORDER BY shasum`, nil, func(scan func(...any) error) error {
+	err := sn.each(ctx, storedSighting+` WHERE `+where+` ORDER BY shasum`, args, func(scan func(...any) error) error {
 		if err := scanStored(scan, row); err != nil {
 			return err
 		}
@@ -238,10 +273,9 @@ func (sn *Snapshot) Files(ctx context.Context, f func(stored, derived *cowrie.Fi
 	if err == nil {
 		err = end(file)
 	}
-	for err == nil && stored != nil { // behind all that have sightings
-		if err = f(stored, nil); err == nil {
-			stored, err = next()
-		}
+	for err == nil && len(stored) > 0 { // behind all that have sightings
+		err = f(stored[0], nil)
+		stored = stored[1:]
 	}
 	return err
 }

@@ -13,11 +13,18 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"midden/internal/cowrie"
 )
 
 // ErrLocked says that another process has been writing for so long that
 // waiting was given up.
 var ErrLocked = errors.New("the database is locked by another process")
+
+// ErrUnavailable says that the database could not be reached, or gave up what it
+// was doing, for a reason that may pass. What was not committed is undone; it
+// can be tried again as a whole. It is what a loader waits for.
+var ErrUnavailable = cowrie.ErrUnavailable
 
 // ErrNotFound says that there is nothing under that name.
 var ErrNotFound = errors.New("not found")
@@ -44,6 +51,7 @@ type SchemaError struct {
 	Database string
 	Version  int // -1: it is not a database of ours at all
 	Latest   int
+	Mend     string // what to do about an older version; "" if "midden migrate" upgrades it
 }
 
 func (e *SchemaError) Error() string {
@@ -52,6 +60,9 @@ func (e *SchemaError) Error() string {
 		return fmt.Sprintf("%s is not a database of midden or cowrieprocessor", e.Database)
 	case e.Version > e.Latest:
 		return fmt.Sprintf("%s has schema version %d, this midden knows up to %d: use a newer midden, if it is midden's; later releases of cowrieprocessor cannot be taken over", e.Database, e.Version, e.Latest)
+	}
+	if e.Mend != "" {
+		return fmt.Sprintf("%s has schema version %d, this midden works on %d: %s", e.Database, e.Version, e.Latest, e.Mend)
 	}
 	return fmt.Sprintf("%s has schema version %d, this midden works on %d: upgrade it with \"midden migrate --db %s\"",
 		e.Database, e.Version, e.Latest, e.Database)
@@ -80,6 +91,21 @@ type Engine struct {
 	// engine has a way to say that a failure undoes the whole transaction, not
 	// that statement alone, it saves it a second journal.
 	Insert string
+	// Like is the operator that compares a text with a pattern, whatever the case
+	// of ASCII letters.
+	Like string
+	// NextSegment asks for the id of a segment that is to be stored, larger than
+	// all before it.
+	NextSegment string
+	// Month returns the month under which a segment is kept whose latest event is
+	// of a time, and sees to it that there is room for it; nil where segments are
+	// not kept by month.
+	Month func(ctx context.Context, tx *sql.Tx, latest cowrie.Time) (any, error)
+	// Key returns what a column of texts, which may be long, is unique by.
+	Key func(column string) string
+	// Damage returns what the engine itself finds damaged, a line each; nothing if
+	// all is well.
+	Damage func(context.Context) ([]string, error)
 	// Hold lets one process at a time, among all that use the database, do what
 	// may be done by one only. The error is a *HeldError if there is another.
 	Hold func(what string) (release func(), err error)

@@ -12,6 +12,16 @@ import (
 // Times stand in two forms: in columns that cowrieprocessor made, in its own,
 // so that it can go on reading them; in all others as RFC 3339.
 
+// earlier and later are expressions for the earlier and the later of two times,
+// of which either may be NULL.
+func earlier(x, y string) string {
+	return "CASE WHEN " + x + " <= " + y + " THEN " + x + " ELSE coalesce(" + y + ", " + x + ") END"
+}
+
+func later(x, y string) string {
+	return "CASE WHEN " + x + " >= " + y + " THEN " + x + " ELSE coalesce(" + y + ", " + x + ") END"
+}
+
 // timeText is a time for a column of midden's own.
 func timeText(t cowrie.Time) any { return orNull(t.String()) }
 
@@ -44,7 +54,7 @@ func (s scanTime) Scan(src any) error {
 	case []byte:
 		*s.t, _ = cowrie.ParseTime(v)
 	case time.Time:
-		*s.t = cowrie.FromStd(v)
+		*s.t = cowrie.Time(v.UnixMicro())
 	}
 	return nil
 }

@@ -56,8 +56,8 @@ func (a *appending) flushVerdicts() error {
 		// Somebody else may have brought enrichment into the open meanwhile.
 		return a.exec(noteShadow, shadowKey)
 	}
-	any := 0
-	if err := a.row(`SELECT EXISTS (SELECT 1 FROM file_verdicts)`, nil, &any); err != nil || any == 0 {
+	any := false
+	if err := a.row(`SELECT EXISTS (SELECT 1 FROM file_verdicts)`, nil, &any); err != nil || !any {
 		return err
 	}
 	touched := map[string]bool{}
@@ -107,7 +107,7 @@ func (a *appending) bodyToKeep(v *cowrie.Verdict) (body, of any, err error) {
 const hasVerdicts = `enrichment_status <> 'ignored' AND EXISTS (SELECT 1 FROM file_verdicts v WHERE v.shasum = files.shasum)`
 
 // knownFile holds for verdicts of sources that knew the file, as Verdict.Known does.
-const knownFile = `coalesce(malicious, total, analysed_at, first_submission_at, classification) IS NOT NULL`
+const knownFile = `(coalesce(malicious, total) IS NOT NULL OR coalesce(analysed_at, first_submission_at) IS NOT NULL OR classification IS NOT NULL)`
 
 // showVerdicts writes into files what was said of them last: by the latest
 // analysis, which is not always what was observed last, since a source may answer

@@ -22,12 +22,15 @@ import (
 // Latest is the version that this program reads and writes.
 const Latest = 4
 
-//go:embed sqlite/*.sql
+//go:embed sqlite/*.sql postgres/*.sql
 var scripts embed.FS
 
 // Create makes the tables of the latest version in an empty SQLite database.
-func Create(ctx context.Context, db *sql.DB) error {
-	dir, err := fs.Sub(scripts, "sqlite")
+func Create(ctx context.Context, db *sql.DB) error { return up(ctx, db, "sqlite") }
+
+// up runs the scripts of an engine that the database has not seen yet.
+func up(ctx context.Context, db *sql.DB, engine string) error {
+	dir, err := fs.Sub(scripts, engine)
 	if err != nil {
 		return err
 	}
@@ -62,6 +65,34 @@ func Version(ctx context.Context, db *sql.DB) (int, error) {
 		return 0, ErrForeign
 	}
 	return int(v), err
+}
+
+// VersionOnPostgres is Version of the PostgreSQL schema that comes first in the search path.
+// Tables of others may stand in it: without schema_state the version is 0.
+func VersionOnPostgres(ctx context.Context, db *sql.DB) (int, error) {
+	var there bool
+	if err := db.QueryRowContext(ctx, `SELECT to_regclass('schema_state') IS NOT NULL`).Scan(&there); err != nil || !there {
+		return 0, err
+	}
+	v, err := versions{}.GetLatestVersion(ctx, db)
+	if errors.Is(err, database.ErrVersionNotFound) {
+		return 0, ErrForeign
+	}
+	return int(v), err
+}
+
+// LookOnPostgres makes a plan for a PostgreSQL database.
+func LookOnPostgres(ctx context.Context, db *sql.DB) (*Plan, error) {
+	version, err := VersionOnPostgres(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	p := &Plan{Found: Found{Version: version, FileEvents: -1}}
+	if version == 0 {
+		p.Steps = []Step{{Name: "tables", What: fmt.Sprintf("make the tables of version %d", Latest), Seconds: 1,
+			run: func(ctx context.Context, db *sql.DB) error { return up(ctx, db, "postgres") }}}
+	}
+	return p, nil
 }
 
 // ErrForeign says that a database belongs to some other program.

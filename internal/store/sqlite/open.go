@@ -78,10 +78,34 @@ func Open(ctx context.Context, path string, o Options) (*store.Store, error) {
 	return store.New(db, store.Engine{
 		Explain: explain,
 		Insert:  "INSERT OR ROLLBACK",
-		Scan:    scan,
-		Hold:    func(what string) (func(), error) { return hold(path, what) },
-		Raw:     raw,
+		// For ASCII letters case does not count in SQLite.
+		Like:        "LIKE",
+		NextSegment: `SELECT coalesce(max(id), 0) + 1 FROM event_segments`,
+		Key:         func(column string) string { return column },
+		Damage:      func(ctx context.Context) ([]string, error) { return damage(ctx, db) },
+		Scan:        scan,
+		Hold:        func(what string) (func(), error) { return hold(path, what) },
+		Raw:         raw,
 	})
+}
+
+// damage returns what SQLite finds damaged.
+func damage(ctx context.Context, db *sql.DB) (found []string, err error) {
+	rows, err := db.QueryContext(ctx, `PRAGMA quick_check(10)`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			return found, err
+		}
+		if line != "ok" {
+			found = append(found, line)
+		}
+	}
+	return found, rows.Err()
 }
 
 // rawEvents says how the raw events of a database that was taken over are

@@ -1,0 +1,131 @@
+// Package postgres opens a database of a PostgreSQL server.
+//
+// A URL comes in, a store goes out. What PostgreSQL needs to be told stands here:
+// how its connections are set up, how one writes at a time, what text it cannot
+// hold, what its errors mean. Nothing that it says of a database tells a password.
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"midden/internal/store"
+	"midden/internal/store/migrate"
+)
+
+// Options say how to open a database.
+type Options struct {
+	Create bool // if there are no tables, make them
+	Write  bool // what is opened for is to write
+}
+
+// oldest is the first version of PostgreSQL with which it works.
+const oldest = 15
+
+// maxConns is how many connections a pool opens at the most.
+const maxConns = 4
+
+// Open opens the database that a URL names, as libpq and its environment
+// understand it. The error is a *store.SchemaError if it is of a version that this
+// program cannot use, and store.ErrUnavailable if it cannot be reached.
+func Open(ctx context.Context, url string, o Options) (*store.Store, error) {
+	at, err := parse(url)
+	if err != nil {
+		return nil, err
+	}
+	db := at.connect(maxConns)
+	found, err := at.look(ctx, db)
+	if err == nil && found.version == 0 && o.Create {
+		if err = at.create(ctx); err == nil {
+			found, err = at.look(ctx, db)
+		}
+	}
+	if err == nil {
+		err = at.usable(found)
+	}
+	if err != nil {
+		db.Close()
+		return nil, err
+	}
+	at.lock.Store(&found.lock)
+	months := &months{}
+	return store.New(db, store.Engine{
+		Explain:     at.explain,
+		Insert:      "INSERT",
+		Like:        "ILIKE", // in columns of collation C: of ASCII letters
+		NextSegment: `SELECT nextval(pg_get_serial_sequence('event_segments', 'id'))`,
+		Month:       months.of,
+		Key:         func(column string) string { return column + "_key" },
+		Damage:      func(ctx context.Context) ([]string, error) { return damage(ctx, db) },
+		Scan:        at.connect(maxConns),
+		Hold:        func(what string) (func(), error) { return at.hold(found.lock, what) },
+	})
+}
+
+// found is what is known of a database before it is used.
+type found struct {
+	server  int // the major version of the server
+	utf8    bool
+	version int // of the tables; 0 if there are none
+	lock    lock
+}
+
+// look looks at a database and changes nothing.
+func (at *address) look(ctx context.Context, db *sql.DB) (f found, err error) {
+	var schema sql.NullInt64
+	var encoding string
+	err = db.QueryRowContext(ctx, `SELECT current_setting('server_version_num')::bigint / 10000, current_setting('server_encoding'),
+		coalesce((SELECT relnamespace::bigint FROM pg_class WHERE oid = to_regclass('schema_state')),
+			(SELECT oid::bigint FROM pg_namespace WHERE nspname = current_schema()))`).Scan(&f.server, &encoding, &schema)
+	if err != nil {
+		return f, at.explain(err)
+	}
+	f.utf8, f.lock = encoding == "UTF8", lock{schema: int32(uint32(schema.Int64))}
+	switch {
+	case f.server < oldest:
+		return f, fmt.Errorf("%s is of PostgreSQL %d: midden needs %d or a later one", at, f.server, oldest)
+	case !f.utf8:
+		return f, fmt.Errorf("%s has the encoding %s: midden needs a database with the encoding UTF8", at, encoding)
+	case !schema.Valid:
+		return f, fmt.Errorf("%s has no schema to work in: its search_path names none that is there", at)
+	}
+	f.version, err = migrate.VersionOnPostgres(ctx, db)
+	return f, at.explain(at.schemaError(f.version, err))
+}
+
+// schemaError is the error for a version of the tables that cannot be used and
+// that nothing here mends.
+func (at *address) schemaError(version int, err error) error {
+	e := &store.SchemaError{Database: at.String(), Version: version, Latest: migrate.Latest}
+	switch {
+	case isForeign(err):
+		e.Version = -1
+	case err != nil:
+		return err
+	case version == 0, version == migrate.Latest:
+		return nil
+	case version < migrate.Latest:
+		e.Mend = "it is one of cowrieprocessor, which on PostgreSQL is not changed in place: give midden another schema or database"
+	}
+	return e
+}
+
+// usable says what is to be done where there are no tables.
+func (at *address) usable(f found) error {
+	if f.version == 0 {
+		return &store.SchemaError{Database: at.String(), Latest: migrate.Latest,
+			Mend: fmt.Sprintf("\"midden migrate --db %s\" makes the tables", at)}
+	}
+	return nil
+}
+
+// damage returns what the server noticed: pages whose checksum was wrong.
+func damage(ctx context.Context, db *sql.DB) ([]string, error) {
+	var n int64
+	err := db.QueryRowContext(ctx, `SELECT coalesce(sum(checksum_failures), 0) FROM pg_stat_database WHERE datname = current_database()`).Scan(&n)
+	if n > 0 {
+		return []string{fmt.Sprintf("the server found %d pages with a wrong checksum: restore a copy", n)}, err
+	}
+	return nil, err
+}
