@@ -133,11 +133,11 @@ func (a *app) giveBack(ctx context.Context, db *store.Store) (store.Room, error)
 	if err != nil || room.Free < room.Bytes/20 {
 		return room, err
 	}
-	path, err := databasePath(a.db, os.Getenv)
+	at, err := theDatabase(a.db, os.Getenv)
 	if err != nil {
 		return room, err
 	}
-	dir, err := filepath.Abs(filepath.Dir(path))
+	dir, err := filepath.Abs(filepath.Dir(at.path))
 	if err != nil {
 		return room, err
 	}

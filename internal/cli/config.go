@@ -25,14 +25,18 @@ func (a *app) configure() (err error) {
 		return usage("%s names a file that is not there: %w", from, err)
 	case err != nil:
 		return &exit{exitUsage, err}
-	case a.config.DB == "" || databaseName(a.db, os.Getenv) != "":
+	case a.config.DB == "" || nameOfDatabase(a.db, os.Getenv) != "":
 		return nil
 	}
-	path, err := sqlitePath(a.config.DB)
+	at, err := parseDatabase(a.config.DB)
 	if err != nil {
 		return fmt.Errorf("%s: db: %w", a.config.Path, err)
 	}
-	path = a.besideConfig(path)
+	if at.url != "" {
+		a.db = at.url
+		return nil
+	}
+	path := a.besideConfig(at.path)
 	// With its scheme, since a bare path might look like another; and clean, since
 	// three slashes would be SQLAlchemy's.
 	a.db = "sqlite:" + filepath.Clean(path)

@@ -1,13 +1,55 @@
 package cli
 
 import (
+	"context"
 	"net/url"
 	"strings"
+
+	"midden/internal/store"
+	"midden/internal/store/migrate"
+	"midden/internal/store/postgres"
+	"midden/internal/store/sqlite"
 )
 
-// databaseName returns what the flag or else the environment calls the database,
+// database is where events are kept: a file of SQLite's, or what a URL of
+// PostgreSQL names. One of the two is "".
+type database struct {
+	path string
+	url  string // it may hold a password and is not to be shown
+}
+
+// String returns what may be shown.
+func (d database) String() string {
+	if d.url != "" {
+		return postgres.Name(d.url)
+	}
+	return d.path
+}
+
+func (d database) open(ctx context.Context, create, write bool) (*store.Store, error) {
+	if d.url != "" {
+		return postgres.Open(ctx, d.url, postgres.Options{Create: create, Write: write})
+	}
+	return sqlite.Open(ctx, d.path, sqlite.Options{Create: create, Write: write})
+}
+
+func (d database) plan(ctx context.Context) (*migrate.Plan, error) {
+	if d.url != "" {
+		return postgres.Plan(ctx, d.url)
+	}
+	return sqlite.Plan(ctx, d.path)
+}
+
+func (d database) upgrade(ctx context.Context, begin func(*migrate.Plan) error, each func(int)) error {
+	if d.url != "" {
+		return postgres.Upgrade(ctx, d.url, begin, each)
+	}
+	return sqlite.Upgrade(ctx, d.path, begin, each)
+}
+
+// nameOfDatabase returns what the flag or else the environment calls the database,
 // and "" if neither says. The variables of cowrieprocessor are understood, too.
-func databaseName(flag string, getenv func(string) string) string {
+func nameOfDatabase(flag string, getenv func(string) string) string {
 	name := flag
 	for _, variable := range []string{"MIDDEN_DB", "COWRIEPROC_DB_URL", "COWRIEPROC_DB_PATH"} {
 		if name == "" {
@@ -17,34 +59,34 @@ func databaseName(flag string, getenv func(string) string) string {
 	return name
 }
 
-// databasePath returns the path of the database: of the flag, of the environment,
-// or the default. The flag is as configure left it: with the database of the
+// theDatabase returns the database: of the flag, of the environment, or the
+// default. The flag is as configure left it: with the database of the
 // configuration file, where neither flag nor environment names one.
-func databasePath(flag string, getenv func(string) string) (string, error) {
-	name := databaseName(flag, getenv)
+func theDatabase(flag string, getenv func(string) string) (database, error) {
+	name := nameOfDatabase(flag, getenv)
 	if name == "" {
-		return "midden.db", nil
+		return database{path: "midden.db"}, nil
 	}
-	return sqlitePath(name)
+	return parseDatabase(name)
 }
 
-// sqlitePath returns the path in the name of a database: a path itself,
-// sqlite:PATH, or a URL of SQLAlchemy.
-func sqlitePath(name string) (string, error) {
+// parseDatabase reads the name of a database: a path, sqlite:PATH, a URL of
+// PostgreSQL, or a URL of SQLAlchemy.
+func parseDatabase(name string) (database, error) {
 	scheme, rest, _ := strings.Cut(name, ":")
 	switch {
-	case scheme == "postgres" || scheme == "postgresql" || strings.HasPrefix(scheme, "postgresql+"):
-		return "", usage("this version works on SQLite only: a database is a path or sqlite:PATH")
+	case postgres.Is(name):
+		return database{url: name}, nil
 	case scheme != "sqlite" && !strings.HasPrefix(scheme, "sqlite+"):
-		return name, nil
+		return database{path: name}, nil
 	case strings.HasPrefix(rest, "///"): // SQLAlchemy: three slashes, then the path
 		path, _, _ := strings.Cut(rest[3:], "?")
 		if unescaped, err := url.PathUnescape(path); err == nil {
 			path = unescaped
 		}
-		return path, nil
+		return database{path: path}, nil
 	case rest == "":
-		return "", usage("%s names no file: a database is a path or sqlite:PATH", name)
+		return database{}, usage("%s names no file: a database is a path, sqlite:PATH or postgres://…", name)
 	}
-	return rest, nil
+	return database{path: rest}, nil
 }

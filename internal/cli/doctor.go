@@ -103,11 +103,15 @@ func (a *app) checkCache(ctx context.Context, db *store.Store, dir string) store
 // checkMode looks who may read the database.
 func (a *app) checkMode() store.Check {
 	c := store.Check{Name: "who may read it", State: store.CheckOK, Detail: "its owner alone"}
-	path, err := databasePath(a.db, os.Getenv)
+	at, err := theDatabase(a.db, os.Getenv)
 	if err != nil {
 		return c
 	}
-	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
+	if at.url != "" {
+		c.Detail = "who was granted it (see docs/postgresql.md)"
+		return c
+	}
+	if info, err := os.Stat(at.path); err == nil && info.Mode().Perm()&0o077 != 0 {
 		c.State = store.CheckNotice
 		c.Detail = fmt.Sprintf("others than its owner, too (mode %04o); it holds passwords that attackers tried", info.Mode().Perm())
 	}

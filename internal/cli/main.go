@@ -16,7 +16,6 @@ import (
 	"midden/internal/cli/render"
 	"midden/internal/config"
 	"midden/internal/store"
-	"midden/internal/store/sqlite"
 	"midden/internal/telemetry"
 )
 
@@ -30,6 +29,7 @@ const (
 	exitDiffers   = 5 // a check found a difference
 	exitQuota     = 6 // only quota is missing
 	exitSchema    = 7
+	exitTryLater  = 75 // the database server could not be reached
 	exitInterrupt = 130
 	exitTerminate = 143
 )
@@ -108,6 +108,8 @@ func exitCode(err error) int {
 		return exitSchema
 	case errors.Is(err, store.ErrLocked):
 		return exitLocked
+	case errors.Is(err, store.ErrUnavailable):
+		return exitTryLater
 	case errors.Is(err, syscall.EPIPE):
 		return exitDone // whoever read the output has seen enough
 	}
@@ -148,7 +150,7 @@ sightings. It answers from the database instead of scanning the logs.`,
 		return usage("%w; see \"%s --help\"", err, cmd.CommandPath())
 	})
 	flags := cmd.PersistentFlags()
-	flags.StringVar(&a.db, "db", "", "database: a path or sqlite:PATH (default $MIDDEN_DB, or db of the configuration file, or midden.db)")
+	flags.StringVar(&a.db, "db", "", "database: a path, sqlite:PATH or postgres://USER@HOST/NAME (default $MIDDEN_DB, or db of the configuration file, or midden.db)")
 	flags.StringVar(&a.configFile, "config", "", "configuration file (default $MIDDEN_CONFIG, or midden.toml if there is one)")
 	flags.StringVarP(&a.output, "output", "o", "table", "form of the data on standard output: table, json, jsonl or csv")
 	flags.CountVarP(&a.verbose, "verbose", "v", "say more on standard error")
@@ -177,12 +179,12 @@ func (a *app) hint(format string, args ...any) {
 }
 
 // open opens the database.
-func (a *app) open(ctx context.Context, o sqlite.Options) (*store.Store, error) {
-	path, err := databasePath(a.db, os.Getenv)
+func (a *app) open(ctx context.Context, create, write bool) (*store.Store, error) {
+	at, err := theDatabase(a.db, os.Getenv)
 	if err != nil {
 		return nil, err
 	}
-	db, err := sqlite.Open(ctx, path, o)
+	db, err := at.open(ctx, create, write)
 	if err == nil {
 		db.Waiting = func(since time.Duration) {
 			a.log.Warn("waiting: another process is writing to the database", "for", since.Round(time.Second))
@@ -194,7 +196,7 @@ func (a *app) open(ctx context.Context, o sqlite.Options) (*store.Store, error) 
 // openToWrite opens the database for a command that stores something, with
 // enrichment in the open or in the shadow.
 func (a *app) openToWrite(ctx context.Context, create bool) (*store.Store, error) {
-	db, err := a.open(ctx, sqlite.Options{Create: create, Write: true})
+	db, err := a.open(ctx, create, true)
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +210,7 @@ func (a *app) openToWrite(ctx context.Context, create bool) (*store.Store, error
 
 // openToRead opens the database for a command that answers from it.
 func (a *app) openToRead(ctx context.Context) (*store.Store, error) {
-	return a.open(ctx, sqlite.Options{})
+	return a.open(ctx, false, false)
 }
 
 // openFor opens the database to write or to read.

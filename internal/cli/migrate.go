@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"os"
 	"time"
@@ -11,18 +12,18 @@ import (
 	"midden/internal/cli/render"
 	"midden/internal/plain"
 	"midden/internal/store/migrate"
-	"midden/internal/store/sqlite"
 )
 
 func (a *app) migrateCmd() *cobra.Command {
 	dryRun := false
 	cmd := &cobra.Command{
 		Use:   "migrate",
-		Short: "Take over a database of cowrieprocessor, or upgrade one of midden",
+		Short: "Make or upgrade the tables, or take over a database of cowrieprocessor",
 		Long: `Brings the tables of a database to the version that this midden works on: a
 database of cowrieprocessor (versions 1, 2 and 3), in place. Tables and columns
 are added, and no event is touched; it takes seconds. cowrieprocessor can stay
-at work meanwhile and go on afterwards.
+at work meanwhile and go on afterwards. In a PostgreSQL database that has no tables
+yet it makes them; of several at once, one does.
 
 It says what it found and what it will do before it begins. Each step happens
 whole or not at all, and the version is raised last: after a failure, run it again.
@@ -39,21 +40,21 @@ docs/migrating.md walks through all of it, with the way back at each step.`,
 }
 
 func (a *app) migrate(ctx context.Context, dryRun bool) error {
-	path, err := databasePath(a.db, os.Getenv)
+	at, err := theDatabase(a.db, os.Getenv)
 	if err != nil {
 		return err
 	}
 	if dryRun {
-		plan, err := sqlite.Plan(ctx, path)
+		plan, err := at.plan(ctx)
 		if err != nil {
 			return err
 		}
-		return a.printPlan(path, plan)
+		return a.printPlan(at, plan)
 	}
 	var plan *migrate.Plan
 	begin := func(p *migrate.Plan) error {
 		plan = p
-		return a.printPlan(path, p)
+		return a.printPlan(at, p)
 	}
 	step, start := -1, time.Now()
 	said := func() {
@@ -61,7 +62,7 @@ func (a *app) migrate(ctx context.Context, dryRun bool) error {
 			a.log.Info("done", "step", plan.Steps[step].Name, "took", time.Since(start).Round(time.Millisecond))
 		}
 	}
-	err = sqlite.Upgrade(ctx, path, begin, func(i int) {
+	err = at.upgrade(ctx, begin, func(i int) {
 		said()
 		step, start = i, time.Now()
 	})
@@ -70,18 +71,25 @@ func (a *app) migrate(ctx context.Context, dryRun bool) error {
 	}
 	said()
 	if len(plan.Steps) > 0 {
-		a.hint("%s is of version %d now. Next: \"midden backfill run --db %[1]s\" derives the files; cowrieprocessor may stay at work", path, migrate.Latest)
+		next := fmt.Sprintf(" Next: \"midden backfill run --db %s\" derives the files; cowrieprocessor may stay at work", at)
+		if plan.Found.Version == 0 {
+			next = ""
+		}
+		a.hint("%s is of version %d now.%s", at, migrate.Latest, next)
 	}
 	return nil
 }
 
 // printPlan says what was found and what is to be done.
-func (a *app) printPlan(path string, p *migrate.Plan) error {
+func (a *app) printPlan(at database, p *migrate.Plan) error {
 	f := &p.Found
-	if len(p.Steps) == 0 {
-		a.hint("%s is of version %d already: there is nothing to do", path, f.Version)
-	} else {
-		a.hint("%s: schema version %d, %s, about %s raw events, %s sessions", path, f.Version, plain.Bytes(f.Bytes),
+	switch {
+	case len(p.Steps) == 0:
+		a.hint("%s is of version %d already: there is nothing to do", at, f.Version)
+	case f.Version == 0:
+		a.hint("%s has no tables yet", at)
+	default:
+		a.hint("%s: schema version %d, %s, about %s raw events, %s sessions", at, f.Version, plain.Bytes(f.Bytes),
 			plain.Count(f.RawEvents), plain.Count(f.Sessions))
 		if f.FileEvents >= 0 {
 			a.hint("%s of the events are of files, for the backfill", plain.Count(f.FileEvents))
@@ -103,7 +111,7 @@ func (a *app) printPlan(path string, p *migrate.Plan) error {
 	if err := out.Close(); err != nil {
 		return err
 	}
-	if len(p.Steps) > 0 {
+	if len(p.Steps) > 0 && f.Version > 0 {
 		a.hint("together about %s of new disk and %s; others can write in between the steps",
 			plain.Bytes(disk), plain.Duration(time.Duration(math.Ceil(seconds))*time.Second))
 	}

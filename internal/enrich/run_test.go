@@ -24,8 +24,11 @@ import (
 	"midden/internal/enrich/virustotal/vttest"
 	"midden/internal/ingest"
 	"midden/internal/store"
-	"midden/internal/store/sqlite"
+	"midden/internal/store/storetest"
 )
+
+// TestMain runs the tests on both engines.
+func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
 
 // hashOf is the hash of a file of this name.
 func hashOf(name string) string {
@@ -48,7 +51,7 @@ type world struct {
 
 func newWorld(t *testing.T, a vttest.Account, files ...string) *world {
 	t.Helper()
-	w := &world{t: t, vt: vttest.New(t), now: time.Date(2026, 3, 28, 12, 0, 0, 0, time.UTC), path: filepath.Join(t.TempDir(), "midden.db")}
+	w := &world{t: t, vt: vttest.New(t), now: time.Date(2026, 3, 28, 12, 0, 0, 0, time.UTC), path: storetest.Name(t)}
 	w.vt.SetClock(w.clock)
 	w.vt.AddAccount(a)
 	w.db = w.open()
@@ -58,12 +61,7 @@ func newWorld(t *testing.T, a vttest.Account, files ...string) *world {
 
 func (w *world) open() *store.Store {
 	w.t.Helper()
-	db, err := sqlite.Open(w.t.Context(), w.path, sqlite.Options{Create: true, Write: true})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(func() { db.Close() })
-	return db
+	return storetest.Open(w.t, w.path)
 }
 
 func (w *world) clock() time.Time {

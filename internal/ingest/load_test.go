@@ -24,12 +24,14 @@ import (
 	"midden/internal/cowrie"
 	"midden/internal/ingest"
 	"midden/internal/store"
-	"midden/internal/store/sqlite"
 	"midden/internal/store/storetest"
 	"midden/internal/synth"
 )
 
-// database is a new database in a folder of the test's own.
+// TestMain runs the tests on both engines.
+func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
+
+// database is a new database of the test's own.
 type database struct {
 	*store.Store
 	path string
@@ -38,24 +40,12 @@ type database struct {
 
 func newDatabase(t *testing.T) *database {
 	t.Helper()
-	return openDatabase(t, filepath.Join(t.TempDir(), "midden.db"))
+	return openDatabase(t, storetest.Name(t))
 }
 
 func openDatabase(t *testing.T, path string) *database {
 	t.Helper()
-	s, err := sqlite.Open(t.Context(), path, sqlite.Options{Create: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	db, err := sql.Open("sqlite", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		db.Close()
-		s.Close()
-	})
-	return &database{s, path, db}
+	return &database{storetest.Open(t, path), path, storetest.Connect(t, path)}
 }
 
 func (db *database) dump(t *testing.T) string {

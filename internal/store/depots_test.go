@@ -3,8 +3,6 @@ package store_test
 import (
 	"fmt"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -59,8 +57,8 @@ func (db *database) addFound(t *testing.T, sensor string, want cowrie.ScanTally,
 func (db *database) times(t *testing.T, n int) string {
 	t.Helper()
 	var text string
-	err := db.sql.QueryRow(`SELECT concat_ws(' ', coalesce(substr(first_seen, 18, 2), '-'), coalesce(substr(last_seen, 18, 2), '-'), sighting_count, disk_only,
-		(SELECT group_concat(coalesce(sensor, '-') || coalesce(substr(seen_at, 18, 2), '-'), ',' ORDER BY sensor) FROM file_sightings s
+	err := db.asTexts(t).QueryRow(`SELECT concat_ws(' ', coalesce(substr(first_seen, 18, 2), '-'), coalesce(substr(last_seen, 18, 2), '-'), sighting_count, disk_only,
+		(SELECT group_concat(coalesce(sensor, '-') || coalesce(substr(seen_at, 18, 2), '-'), ',' ORDER BY sensor NULLS FIRST) FROM file_sightings s
 			WHERE s.shasum = f.shasum AND kind = 'disk')) FROM files f WHERE shasum = ?`, contentOf(n).Shasum).Scan(&text)
 	if err != nil {
 		t.Fatal(err)
@@ -71,15 +69,7 @@ func (db *database) times(t *testing.T, n int) string {
 // copyOf opens a copy of a database that was closed.
 func copyOf(t *testing.T, db *database) *database {
 	t.Helper()
-	data, err := os.ReadFile(db.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "copy.db")
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return open(t, path)
+	return open(t, storetest.Copy(t, db.path))
 }
 
 func TestDepot(t *testing.T) {
@@ -267,7 +257,12 @@ func TestAddFoundFails(t *testing.T) {
 	db := newDatabase(t)
 	db.addFound(t, "one", cowrie.ScanTally{Files: 1, Sightings: 1, Facts: 1}, foundAt("a", 1, 20))
 	before := storetest.Dump(t, db.Store, db.sql)
-	if _, err := db.sql.Exec(`CREATE TRIGGER fault BEFORE INSERT ON depot_entries WHEN NEW.name = x'62' BEGIN SELECT RAISE(ABORT, 'a fault'); END`); err != nil {
+	if _, err := db.sql.Exec(storetest.Dialect(
+		`CREATE TRIGGER fault BEFORE INSERT ON depot_entries WHEN NEW.name = x'62' BEGIN SELECT RAISE(ABORT, 'a fault'); END`,
+		`DO $$ BEGIN
+			CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''a fault''; END';
+			CREATE TRIGGER fault BEFORE INSERT ON depot_entries FOR EACH ROW WHEN (NEW.name = 'b') EXECUTE FUNCTION fault();
+		END $$`)); err != nil {
 		t.Fatal(err)
 	}
 	d, err := db.Depot(t.Context(), "/downloads of one", "one")
@@ -315,8 +310,8 @@ func TestCaptures(t *testing.T) {
 	}
 	load := func(n int, sensor string, second int) {
 		t.Helper()
-		if _, err := db.sql.Exec(`INSERT INTO files (shasum, first_seen, last_seen, sighting_count, created_at, updated_at) VALUES ($1, $2, $2, 1, '', '')
-			ON CONFLICT DO UPDATE SET disk_only = 0`, contentOf(n).Shasum, cowrie.Time(int64(second)*1e6).String()); err != nil {
+		if _, err := db.sql.Exec(`INSERT INTO files (shasum, first_seen, last_seen, sighting_count, created_at, updated_at) VALUES ($1, $2, $2, 1, '2026-01-01', '2026-01-01')
+			ON CONFLICT (shasum) DO UPDATE SET disk_only = FALSE`, contentOf(n).Shasum, cowrie.Time(int64(second)*1e6).String()); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := db.sql.Exec(`INSERT INTO file_sightings (shasum, session_id, sensor, kind, seen_at, sighting_key) VALUES ($1, $2, nullif($3, ''), 'download', $4, $5)`,
@@ -366,10 +361,8 @@ func TestCaptures(t *testing.T) {
 func TestCapturesBeforeTheEnd(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
-	if _, err := db.sql.Exec(`INSERT INTO files (shasum, sighting_count, created_at, updated_at) VALUES ($1, 1, '', '');
-		INSERT INTO file_sightings (shasum, session_id, sensor, kind, sighting_key) VALUES ($1, 's', 'one', 'download', x'00')`, contentOf(1).Shasum); err != nil {
-		t.Fatal(err)
-	}
+	db.exec(t, `INSERT INTO files (shasum, sighting_count, created_at, updated_at) VALUES ($1, 1, '2026-01-01', '2026-01-01')`, contentOf(1).Shasum)
+	db.exec(t, `INSERT INTO file_sightings (shasum, session_id, sensor, kind, sighting_key) VALUES ($1, 's', 'one', 'download', $2)`, contentOf(1).Shasum, []byte{0})
 	missing := func() (n int) {
 		t.Helper()
 		if err := db.Missing(t.Context(), "", func(*store.Capture) error { n++; return nil }); err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"midden/internal/cowrie"
 	"midden/internal/store"
+	"midden/internal/store/storetest"
 )
 
 // seen stores files, each seen some times, the last time so many minutes after
@@ -326,7 +327,9 @@ func TestFailed(t *testing.T) {
 			return db.Queue(ctx, max, f)
 		}, cowrie.LookupQuery{})
 	}
-	db.exec(t, `UPDATE lookups SET updated_at = '2026-01-0' || substr(shasum, -1)`)
+	for n := range 4 {
+		db.exec(t, `UPDATE lookups SET updated_at = $1 WHERE shasum = $2`, fmt.Sprintf("2026-01-0%dT00:00:00.000000Z", n+1), sha(n))
+	}
 	if got := queue(0); !slices.Equal(got, []int{2, 1}) {
 		t.Errorf("queue: %v", got)
 	}
@@ -352,7 +355,7 @@ func TestSetLookups(t *testing.T) {
 		for _, s := range []string{a, b, c} {
 			db.load(t, fmt.Appendf(nil, `{"eventid":"cowrie.session.file_download","session":"%s","timestamp":"2026-01-01T00:00:00Z","shasum":"%s"}`, s, full(s)))
 		}
-		db.exec(t, `UPDATE lookups SET state = 'waiting', due_at = '2026-03-14T12:00:00.000000Z', failures = 0, error = NULL, leased_until = '2027'`)
+		db.exec(t, `UPDATE lookups SET state = 'waiting', due_at = '2026-03-14T12:00:00.000000Z', failures = 0, error = NULL, leased_until = '2027-01-01T00:00:00.000000Z'`)
 		db.exec(t, `UPDATE lookups SET failures = 2, error = 'HTTP 502' WHERE shasum = ?`, full(b))
 		db.exec(t, `UPDATE lookups SET state = 'failed', due_at = NULL, failures = 1 WHERE shasum = ?`, full(c))
 	}
@@ -372,7 +375,7 @@ func TestSetLookups(t *testing.T) {
 	} {
 		reset()
 		n, err := db.SetLookups(t.Context(), c.state, cowrie.NoTime, c.prefixes)
-		got := db.text(t, `SELECT group_concat(substr(shasum, 1, 4) || ' ' || state || ' ' || failures, ', ') FROM (SELECT * FROM lookups ORDER BY shasum)`)
+		got := db.text(t, `SELECT group_concat(substr(shasum, 1, 4) || ' ' || state || ' ' || failures, ', ') FROM (SELECT * FROM lookups ORDER BY shasum) l`)
 		if n != c.n || err != nil || got != c.want {
 			t.Errorf("%s %q: %d, %v: %s, want %d: %s", c.state, c.prefixes, n, err, got, c.n, c.want)
 		}
@@ -565,7 +568,7 @@ func TestAnsweredInShadow(t *testing.T) {
 	row := func() string {
 		return db.text(t, `SELECT group_concat(shasum || enrichment_status || coalesce(vt_malicious, '-') || coalesce(vt_total, '-') ||
 			coalesce(vt_checked_at, '-') || coalesce(vt_classification, '-') || coalesce(vt_description, '-') || coalesce(vt_first_seen, '-') ||
-			coalesce(vt_last_analysis, '-') || updated_at) FROM (SELECT * FROM files ORDER BY shasum)`)
+			coalesce(vt_last_analysis, '-') || updated_at) FROM (SELECT * FROM files ORDER BY shasum) f`)
 	}
 	before := row()
 	must(t, db.Answered(t.Context(), verdictOn(1, 1), cowrie.FromStd(noon)))
@@ -586,7 +589,7 @@ func TestAnsweredInShadow(t *testing.T) {
 	}
 	// In the open, files say what was said.
 	must(t, db.Stage(t.Context(), true, true))
-	if n := db.text(t, `SELECT count(*) FROM files WHERE vt_malicious = 3 AND enrichment_status = 'known'`); n != "2" {
+	if n := db.text(t, `SELECT count(*) FROM files WHERE vt_malicious = '3' AND enrichment_status = 'known'`); n != "2" {
 		t.Errorf("%s files show it", n)
 	}
 	if got := db.unscheduled(t); got != nil {
@@ -597,6 +600,7 @@ func TestAnsweredInShadow(t *testing.T) {
 // TestLookupPlans: among 100,000 files, those that are due and those that are new
 // are found by the indexes that hold these alone.
 func TestLookupPlans(t *testing.T) {
+	storetest.OnSQLite(t)
 	t.Parallel()
 	db := newDatabase(t)
 	n := 100_000

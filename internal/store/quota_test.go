@@ -3,7 +3,6 @@ package store_test
 import (
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -11,7 +10,7 @@ import (
 	"time"
 
 	"midden/internal/cowrie"
-	"midden/internal/store/sqlite"
+	"midden/internal/store/storetest"
 )
 
 const quotaAccount = "virustotal 0123456789ab"
@@ -52,7 +51,7 @@ func (db *database) used(t testing.TB, now time.Time, lim cowrie.Limits) *cowrie
 // ledger is all that the ledger has.
 func (db *database) ledger(t testing.TB) string {
 	t.Helper()
-	rows, err := db.sql.QueryContext(t.Context(), `SELECT 'q ' || account || period || starts_at || ' ' || used FROM quota
+	rows, err := db.asTexts(t).QueryContext(t.Context(), `SELECT 'q ' || account || period || starts_at || ' ' || used FROM quota
 		UNION ALL SELECT 'r ' || account || second || ' ' || requests FROM quota_requests
 		UNION ALL SELECT 'l ' || account || per_minute || '/' || per_day || '/' || per_month || told_at FROM quota_limits ORDER BY 1`)
 	if err != nil {
@@ -107,7 +106,7 @@ func TestReserveProperty(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			rng := rand.New(rand.NewPCG(seed, 7))
-			path := filepath.Join(t.TempDir(), "midden.db")
+			path := storetest.Name(t)
 			stores := []*database{open(t, path), open(t, path), open(t, path)}
 			lim := cowrie.Limits{Minute: 1 + rng.Int64N(6), Day: 5 + rng.Int64N(40), Month: 40 + rng.Int64N(60)}
 			if seed%4 == 3 {
@@ -185,7 +184,7 @@ func TestReserveProperty(t *testing.T) {
 // TestReserveAtOnce: goroutines of several stores that ask at the same moment.
 func TestReserveAtOnce(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "midden.db")
+	path := storetest.Name(t)
 	stores := []*database{open(t, path), open(t, path), open(t, path)}
 	for i, lim := range []cowrie.Limits{{Minute: 7}, {Day: 9}, {Month: 11}, {Minute: 20, Day: 15, Month: 13}} {
 		now := noon.AddDate(0, i, 0)
@@ -226,7 +225,7 @@ func TestReserveNoLimit(t *testing.T) {
 	}
 	// What is older than a minute is forgotten one by one, and counted in the day.
 	db.drain(t, noon.Add(2*time.Minute), cowrie.Limits{}, 1)
-	if n := db.text(t, `SELECT sum(requests) FROM quota_requests`); n != "1" {
+	if n := db.text(t, `SELECT requests FROM quota_requests`); n != "1" {
 		t.Errorf("%s requests are kept", n)
 	}
 	if u := db.used(t, noon.Add(2*time.Minute), cowrie.Limits{}); u.UsedDay != 51 || u.UsedMinute != 1 {
@@ -465,7 +464,7 @@ func TestUsage(t *testing.T) {
 		t.Errorf("%+v: free %v, day %v, month %v", u, u.MinuteFree, u.DayReset, u.MonthReset)
 	}
 	// A database that is open to be read can be asked, too.
-	s, err := sqlite.Open(t.Context(), db.path, sqlite.Options{})
+	s, err := storetest.TryOpen(t, db.path, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -480,6 +479,7 @@ func TestUsageBesideWriter(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	db.sql.SetMaxOpenConns(1)
+	storetest.OnSQLite(t)
 	db.exec(t, `BEGIN IMMEDIATE`)
 	defer db.exec(t, `ROLLBACK`)
 	done := make(chan error, 1)

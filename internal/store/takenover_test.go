@@ -31,43 +31,42 @@ import (
 
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 
-// database is a database in a folder of the test's own.
+// TestMain runs the tests on both engines.
+func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
+
+// database is a database of the test's own.
 type database struct {
 	*store.Store
-	path string
+	path string  // or URL
 	sql  *sql.DB // a connection of its own
+
+	once  sync.Once
+	texts *sql.DB
+}
+
+// asTexts is a connection on which every value is a text as SQLite has it.
+func (db *database) asTexts(t testing.TB) *sql.DB {
+	t.Helper()
+	db.once.Do(func() { db.texts = storetest.Texts(t, db.path) })
+	return db.texts
 }
 
 func newDatabase(t *testing.T) *database {
 	t.Helper()
-	return open(t, filepath.Join(t.TempDir(), "midden.db"))
+	return open(t, storetest.Name(t))
 }
 
-func open(t *testing.T, path string) *database {
+func open(t *testing.T, name string) *database {
 	t.Helper()
-	s, err := sqlite.Open(t.Context(), path, sqlite.Options{Create: true, Write: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return &database{s, path, connect(t, path)}
-}
-
-func connect(t *testing.T, path string) *sql.DB {
-	t.Helper()
-	db, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(10000)&_pragma=synchronous(0)")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	return db
+	return &database{Store: storetest.Open(t, name), path: name, sql: storetest.Connect(t, name)}
 }
 
 // takenOver is a database of cowrieprocessor that fill has filled, taken over.
 func takenOver(t *testing.T, fill func(*sql.DB)) *database {
 	t.Helper()
+	storetest.OnSQLite(t)
 	path := filepath.Join(t.TempDir(), "v3.sqlite")
-	db := connect(t, path)
+	db := storetest.Connect(t, path)
 	if err := cowrieprocessor.Create(t.Context(), db, cowrieprocessor.Latest); err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +127,7 @@ func (db *database) exec(t *testing.T, query string, args ...any) {
 func (db *database) text(t *testing.T, query string, args ...any) string {
 	t.Helper()
 	var s sql.NullString
-	if err := db.sql.QueryRowContext(t.Context(), query, args...).Scan(&s); err != nil {
+	if err := db.asTexts(t).QueryRowContext(t.Context(), query, args...).Scan(&s); err != nil {
 		t.Fatalf("%s: %v", query, err)
 	}
 	if !s.Valid {

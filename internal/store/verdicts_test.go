@@ -61,7 +61,8 @@ func TestAddVerdictsTwice(t *testing.T) {
 	}
 	all := func() string {
 		return db.text(t, `SELECT group_concat(shasum || source || observed_at || coalesce(analysed_at, '-') || coalesce(first_submission_at, '-') || coalesce(malicious, '-') || ' ' || coalesce(suspicious, '-') ||
-			' ' || coalesce(undetected, '-') || ' ' || coalesce(harmless, '-') || ' ' || total || coalesce(classification, '-') || coalesce(description, '-'), x'0a') FROM (SELECT * FROM file_verdicts ORDER BY source, observed_at)`)
+			' ' || coalesce(undetected, '-') || ' ' || coalesce(harmless, '-') || ' ' || total || coalesce(classification, '-') || coalesce(description, '-'), '
+') FROM (SELECT * FROM file_verdicts ORDER BY source, observed_at) v`)
 	}
 	before, file := all(), db.text(t, shown, sha(1))
 	want := strings.Join([]string{
@@ -81,7 +82,7 @@ func TestAddVerdictsTwice(t *testing.T) {
 	if n := db.add(t, again[2], again[2], said(cowrie.SourceScanfile, 3, 4, 60, "", ""), again[0]); n != 1 {
 		t.Errorf("of one new and three known, %d were added", n)
 	}
-	db.exec(t, `DELETE FROM file_verdicts WHERE observed_at GLOB '*:07:*'`)
+	db.exec(t, `DELETE FROM file_verdicts WHERE observed_at = '2026-01-02T03:07:00.000000Z'`)
 	if diff := cmp.Diff(before, all()); diff != "" {
 		t.Errorf("again: %s", diff)
 	}

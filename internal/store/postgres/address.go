@@ -135,3 +135,13 @@ func (at *address) ownSession() bool {
 	}
 	return true
 }
+
+// Connect returns a pool of connections on which texts are as the store has them,
+// for looking at a database beside it.
+func Connect(url string) (*sql.DB, error) {
+	at, err := parse(url)
+	if err != nil {
+		return nil, err
+	}
+	return at.connect(maxConns), nil
+}

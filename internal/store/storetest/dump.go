@@ -6,12 +6,13 @@
 package storetest
 
 import (
-	"bytes"
 	"database/sql"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"midden/internal/cowrie"
 	"midden/internal/store"
@@ -47,11 +48,11 @@ func Dump(t testing.TB, s *store.Store, db *sql.DB) string {
 			sighting_count, disk_only, file_size, mime_type, sha1, md5, entropy, head, interpreter, elf_class, elf_byte_order,
 			elf_machine, elf_linkage, elf_stripped, vt_malicious, vt_total, vt_last_analysis, vt_checked_at, enrichment_status FROM files`,
 		`SELECT 'sighting', shasum, session_id, sensor, src_ip, kind, seen_at, filename, destfile, download_url, outfile,
-			duplicate, hex(sighting_key) FROM file_sightings`,
+			duplicate, sighting_key FROM file_sightings`,
 		`SELECT 'verdict', shasum, source, observed_at, analysed_at, first_submission_at, malicious, suspicious, undetected,
 			harmless, total, classification, description FROM file_verdicts`,
 		`SELECT 'dead letter', digest, length, reason, payload, resolved FROM dead_letter_events`,
-		`SELECT 'sessionless', hex(digest) FROM sessionless_events`,
+		`SELECT 'sessionless', digest FROM sessionless_events`,
 	} {
 		out = append(out, rows(t, db, query)...)
 	}
@@ -82,26 +83,38 @@ func rows(t testing.TB, db *sql.DB, query string) []string {
 	for rs.Next() {
 		values := make([]any, len(columns))
 		for i := range values {
-			values[i] = new(sql.RawBytes)
+			values[i] = new(any)
 		}
 		if err := rs.Scan(values...); err != nil {
 			t.Fatal(err)
 		}
-		var line bytes.Buffer
+		line := make([]string, len(columns))
 		for i, v := range values {
-			if i > 0 {
-				line.WriteString(" | ")
-			}
-			if raw := *v.(*sql.RawBytes); raw == nil {
-				line.WriteString("NULL")
-			} else {
-				line.Write(raw)
-			}
+			line[i] = valueText(*v.(*any))
 		}
-		out = append(out, line.String())
+		out = append(out, strings.Join(line, " | "))
 	}
 	if err := rs.Err(); err != nil {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// valueText is a value as text, the same whichever engine holds it.
+func valueText(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "NULL"
+	case time.Time:
+		return cowrie.Time(v.UnixMicro()).String()
+	case []byte:
+		return hex.EncodeToString(v)
+	case string:
+		// Two forms of times stand in text columns.
+		if at, ok := cowrie.ParseTime([]byte(v)); ok && (v == at.String() || v == at.SQL()) {
+			return at.String()
+		}
+		return v
+	}
+	return fmt.Sprint(v)
 }

@@ -49,7 +49,9 @@ var shared struct {
 // power cut and therefore quick. No test may stop it.
 func Shared(t testing.TB) *Server {
 	t.Helper()
-	shared.Do(func() { shared.Server, shared.err = start("fsync=off", "full_page_writes=off", "synchronous_commit=off") })
+	shared.Do(func() {
+		shared.Server, shared.err = start("fsync=off", "full_page_writes=off", "synchronous_commit=off")
+	})
 	if shared.err != nil {
 		t.Fatalf("PostgreSQL: %v", shared.err)
 	}
@@ -273,6 +275,17 @@ func (s *Server) Database(t testing.TB) string {
 		t.Fatal(s.made)
 	}
 	return s.newDatabase(t, "midden")
+}
+
+// Copy returns the URL of a copy of a database; whoever uses that one is sent away.
+func (s *Server) Copy(t testing.TB, url string) string {
+	t.Helper()
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Exec(t, "postgres", fmt.Sprintf(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '%s'`, config.Database))
+	return s.newDatabase(t, config.Database)
 }
 
 func (s *Server) newDatabase(t testing.TB, template string) string {
