@@ -107,6 +107,11 @@ func valueText(v any) string {
 		return "NULL"
 	case time.Time:
 		return cowrie.Time(v.UnixMicro()).String()
+	case bool: // SQLite has numbers for them
+		if v {
+			return "1"
+		}
+		return "0"
 	case []byte:
 		return hex.EncodeToString(v)
 	case string:
