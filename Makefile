@@ -32,13 +32,15 @@ lint: ## Run gofmt, go vet and staticcheck
 	$(GO) tool staticcheck ./...
 
 .PHONY: bench
-bench: build ## Measure loading, queries, the take-over and scanning, as ratios within one run
+bench: build ## Measure loading, queries, the take-over, scanning and asking
 	@scripts/need.sh sqlite3:sqlite3 gzip:gzip /usr/bin/time:time openssl:openssl
 	@scripts/bench.sh $(BIN)
 	@echo
 	@scripts/bench-takeover.sh $(BIN)
 	@echo
 	@scripts/bench-scan.sh $(BIN)
+	@echo
+	$(GO) test ./internal/enrich -run '^$$' -bench . -benchtime 3x
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (default 1m)

@@ -4,34 +4,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"os"
-	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"midden/internal/cli/render"
-	"midden/internal/config"
 	"midden/internal/cowrie"
 	"midden/internal/enrich"
-	"midden/internal/enrich/virustotal"
-	"midden/internal/secret"
+	"midden/internal/enrich/source"
 	"midden/internal/store"
 	"midden/internal/telemetry"
 )
-
-// keptForNew is the share of a day's requests that is left for files that were
-// never asked about.
-const keptForNew = 0.2
 
 func (a *app) enrichCmd() *cobra.Command {
 	o := enrich.Options{MaxWait: 90 * time.Second}
 	var dryRun bool
 	cmd := &cobra.Command{
 		Use:   "enrich",
-		Short: "Ask VirusTotal about files",
+		Short: "Ask VirusTotal and other sources about files",
 		Long: `Asks VirusTotal about the files that are due, each once: first those that were never
 asked about, the newest and most seen first, then those whose answer has become
 old. What cowrieprocessor's cache or Cowrie's own plugin knows is not asked for
@@ -42,9 +35,14 @@ work on it, and is never exceeded: it waits for the minute, and ends with 6 wher
 the quota of the day or of the month is used up. A request that brings no answer
 comes again later, or is listed by "midden enrich queue list".
 
+Further sources are asked if the configuration says so, none instead of another:
+CIRCL hashlookup, a list of files that people publish, before VirusTotal, which is
+not asked about what stands there; MalwareBazaar and URLhaus of abuse.ch beside it.
+Each verdict names its source ("midden files history").
+
 The key is a reference in the configuration (virustotal.key), or the variable
 VT_API_KEY. There is no flag for it, since other users of the machine can read
-those. Only hashes are sent to VirusTotal.`,
+those. Only hashes are sent.`,
 		Example: `  VT_API_KEY=file:/etc/midden/virustotal.key midden enrich
   midden enrich --dry-run
   midden enrich --follow --since 30d`,
@@ -53,7 +51,7 @@ those. Only hashes are sent to VirusTotal.`,
 	}
 	since := newTimeFlag(cmd, "since", "files seen at this time or later")
 	f := cmd.Flags()
-	f.Int64Var(&o.Limit, "limit", 0, "requests at the most; 0 for as many as are due")
+	f.Int64Var(&o.Limit, "limit", 0, "requests to each source at the most; 0 for as many as are due")
 	f.DurationVar(&o.MaxWait, "max-wait", o.MaxWait, "how long to wait for the quota at one time")
 	f.BoolVarP(&o.Follow, "follow", "f", false, "stay, and ask as files come in and answers become old")
 	f.BoolVar(&dryRun, "dry-run", false, "say what would be asked and what it costs, and ask nothing")
@@ -71,89 +69,8 @@ those. Only hashes are sent to VirusTotal.`,
 	return cmd
 }
 
-// errNoKey says how to give the key.
-var errNoKey = errors.New(`there is no key of VirusTotal: set VT_API_KEY, or virustotal.key in the configuration to a reference such as "file:/etc/midden/virustotal.key"; see docs/configuration.md`)
-
-// virusTotalKey returns the key.
-func (a *app) virusTotalKey(ctx context.Context) (secret.Secret, error) {
-	o := secret.Options{Getenv: os.Getenv, Note: func(text string) { a.log.Warn(text) }}
-	reference, from := a.config.VirusTotal.Key, "virustotal.key"
-	if variable := os.Getenv("VT_API_KEY"); variable != "" {
-		reference, from, o.AllowPlain = variable, "VT_API_KEY", true
-	} else if a.config.Path != "" {
-		o.Dir = filepath.Dir(a.config.Path)
-	}
-	if reference == "" {
-		return secret.Secret{}, &exit{exitUsage, errNoKey}
-	}
-	key, err := secret.Resolve(ctx, reference, o)
-	if err != nil {
-		return key, usage("%s: %w", from, err)
-	}
-	return key, nil
-}
-
-// virusTotal returns who is asked, and what names the key in the ledger.
-func (a *app) virusTotal(ctx context.Context) (client *virustotal.Client, account string, err error) {
-	key, err := a.virusTotalKey(ctx)
-	if err != nil {
-		return nil, "", err
-	}
-	client, err = virustotal.NewClient(virustotal.Options{BaseURL: a.config.VirusTotal.BaseURL, Key: virustotal.NewKey(key.Reveal()),
-		UserAgent: "midden/" + Version})
-	if err != nil {
-		return nil, "", usage("%w", err)
-	}
-	return client, "virustotal " + key.Fingerprint(), nil
-}
-
-// limits are those that the configuration asks for.
-func (a *app) limits() cowrie.Limits {
-	c := a.config.VirusTotal
-	return cowrie.Limits{Minute: c.PerMinute, Day: c.PerDay, Month: c.PerMonth}
-}
-
-// policy is how long answers count: as the configuration says, or by default.
-func (a *app) policy() enrich.Policy {
-	p, c := enrich.DefaultPolicy(), a.config.VirusTotal.AskAgain
-	for _, s := range []struct {
-		of  *time.Duration
-		say config.Span
-	}{{&p.Young, c.Young}, {&p.YoungFor, c.YoungFor}, {&p.Malicious, c.Malicious}, {&p.MaliciousLater, c.MaliciousLater},
-		{&p.LaterAfter, c.LaterAfter}, {&p.Other, c.Other}} {
-		if s.say.Duration != 0 {
-			*s.of = s.say.Duration
-		}
-	}
-	if len(c.Unknown) > 0 {
-		p.Unknown = nil
-		for _, s := range c.Unknown {
-			p.Unknown = append(p.Unknown, s.Duration)
-		}
-	}
-	return p
-}
-
-func (a *app) ignored() (func(string) bool, error) {
-	list := map[string]bool{}
-	for _, text := range a.config.VirusTotal.Ignore {
-		shasum, ok := cowrie.Shasum([]byte(text))
-		if !ok {
-			return nil, usage("%s: virustotal.ignore: %q is no SHA-256", a.config.Path, text)
-		}
-		list[shasum] = true
-	}
-	return func(shasum string) bool { return list[shasum] }, nil
-}
-
 func (a *app) enrich(ctx context.Context, o enrich.Options) (err error) {
-	if o.Ignore, err = a.ignored(); err != nil {
-		return err
-	}
-	if c := a.limits(); c.Minute < 0 || c.Day < 0 || c.Month < 0 {
-		return usage("%s: virustotal: a number of requests cannot be negative", a.config.Path)
-	}
-	client, account, err := a.virusTotal(ctx)
+	askings, err := a.askings(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -162,72 +79,137 @@ func (a *app) enrich(ctx context.Context, o enrich.Options) (err error) {
 		return err
 	}
 	defer db.Close()
-	var progress *telemetry.Progress
-	if f, ok := a.stderr.(*os.File); ok && !a.quiet {
-		progress = telemetry.NewProgress(f, a.log, "enrich")
+	if dir := a.config.VirusTotal.Cache; dir != "" {
+		answers, err := enrich.OpenAnswers(a.besideConfig(dir))
+		if err != nil {
+			return err
+		}
+		defer answers.Close()
+		for i := range askings {
+			if askings[i].Source.Name() == cowrie.SourceVirusTotal {
+				askings[i].Options.Answers = answers
+			}
+		}
 	}
-	fresh, due, _, err := db.Backlog(ctx, time.Now())
+	progress, err := a.watchEnrich(ctx, db, askings)
 	if err != nil {
 		return err
 	}
-	if dir := a.config.VirusTotal.Cache; dir != "" {
-		if o.Answers, err = enrich.OpenAnswers(a.besideConfig(dir)); err != nil {
-			return err
-		}
-		defer o.Answers.Close()
-	}
-	o.Account, o.Policy, o.Limits, o.KeptForNew = account, a.policy(), a.limits(), keptForNew
-	o.Log, o.Now = a.log, time.Now
-	o.Observe = func(s enrich.Summary) {
-		progress.Update(telemetry.Counts{FilesDone: s.Known + s.Unknown + s.Ignored, FilesTotal: max(fresh+due, s.Asked)})
-	}
-	sum, err := enrich.Run(ctx, db, client, o)
+	results := enrich.All(ctx, db, askings)
 	progress.Close()
-	stopped := errors.Is(err, context.Canceled)
-	if e := a.printEnrich(context.WithoutCancel(ctx), db, &sum); e != nil {
-		return errors.Join(err, e)
+	if err := a.printEnrich(context.WithoutCancel(ctx), db, results); err != nil {
+		return err
 	}
-	var refused *virustotal.Error
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return a.enrichExit(results)
+}
+
+// watchEnrich shows on a terminal how far the sources are, all together.
+func (a *app) watchEnrich(ctx context.Context, db *store.Store, askings []enrich.Asking) (*telemetry.Progress, error) {
+	f, ok := a.stderr.(*os.File)
+	if !ok || a.quiet {
+		return nil, nil
+	}
+	progress := telemetry.NewProgress(f, a.log, "enrich")
+	var mu sync.Mutex
+	sums, total := make([]enrich.Summary, len(askings)), int64(0)
+	for i := range askings {
+		fresh, due, _, err := db.Backlog(ctx, askings[i].Source.Name(), time.Now())
+		if err != nil {
+			return nil, err
+		}
+		total += fresh + due
+		askings[i].Options.Observe = func(s enrich.Summary) {
+			mu.Lock()
+			defer mu.Unlock()
+			sums[i] = s
+			done, asked := int64(0), int64(0)
+			for _, s := range sums {
+				done += s.Known + s.Unknown + s.Ignored
+				asked += s.Asked
+			}
+			progress.Update(telemetry.Counts{FilesDone: done, FilesTotal: max(total, asked)})
+		}
+	}
+	return progress, nil
+}
+
+// enrichExit says how it ended, by the worst that came of a source.
+func (a *app) enrichExit(results []enrich.Result) error {
+	var refused, failed []error
+	var waits *enrich.QuotaError
+	without := int64(0)
+	for i := range results {
+		r := &results[i]
+		var e *source.Error
+		switch {
+		case errors.As(r.Err, &e) && e.Kind == source.KeyRefused:
+			refused = append(refused, fmt.Errorf("the key is refused, so nothing more is asked: %w", r.Err))
+		case errors.Is(r.Err, enrich.ErrNoAnswers):
+			failed = append(failed, &exit{exitPartial, fmt.Errorf("%w; what is left comes again with the next run", r.Err)})
+		case r.Err != nil:
+			failed = append(failed, r.Err)
+		case r.Waits != nil && (waits == nil || r.Source == cowrie.SourceVirusTotal):
+			waits = r.Waits
+		}
+		without += r.Failed
+	}
 	switch {
-	case stopped:
-		return err
-	case errors.As(err, &refused) && refused.Kind == virustotal.KeyRefused:
-		return fmt.Errorf("the key is refused, so nothing more is asked: %w", err)
-	case errors.Is(err, enrich.ErrNoAnswers):
-		return &exit{exitPartial, fmt.Errorf("%w; what is left comes again with the next run", err)}
-	case err != nil:
-		return err
-	case sum.Waits != nil && sum.Failed == 0:
-		a.hint("%v; \"midden quota\" shows how much there is, and VirusTotal gives honeypots more on request", sum.Waits)
-		return &exit{code: exitQuota}
-	case sum.Failed > 0:
+	case len(refused) > 0:
+		return errors.Join(append(refused, failed...)...)
+	case len(failed) == 1:
+		return failed[0]
+	case len(failed) > 1:
+		return &exit{exitPartial, errors.Join(failed...)}
+	case without > 0:
 		a.hint("%s; they come again with a later run, or are listed: \"midden enrich queue list\"",
-			several(int(sum.Failed), "request brought no answer", "requests brought no answer"))
+			several(int(without), "request brought no answer", "requests brought no answer"))
 		return &exit{code: exitPartial}
+	case waits != nil:
+		a.hint("%v; \"midden quota\" shows how much there is, and VirusTotal gives honeypots more on request", waits)
+		return &exit{code: exitQuota}
 	}
 	return nil
 }
 
-func (a *app) printEnrich(ctx context.Context, db *store.Store, s *enrich.Summary) error {
-	fresh, due, retries, err := db.Backlog(ctx, time.Now())
-	if err != nil {
-		return err
-	}
-	var until time.Time
-	if s.Waits != nil {
-		until = s.Waits.Until
-	}
-	fields := []render.Field{
-		{Name: "asked", Title: "Requests", Kind: render.Int, Value: s.Asked},
-		{Name: "known", Kind: render.Int, Value: s.Known},
-		{Name: "unknown", Title: "Unknown to VirusTotal", Kind: render.Int, Value: s.Unknown},
-		{Name: "failed", Title: "Without an answer", Kind: render.Int, Value: s.Failed},
-		{Name: "cached", Title: "From the cache", Kind: render.Int, Value: s.Cached},
-		{Name: "ignored", Kind: render.Int, Value: s.Ignored},
-		{Name: "left_new", Title: "Left, never asked", Kind: render.Int, Value: fresh},
-		{Name: "left_due", Title: "Left, to ask again", Kind: render.Int, Value: due},
-		{Name: "retries", Title: "To come again", Kind: render.Int, Value: retries},
-		{Name: "waits_until", Kind: render.Time, Value: until},
+// printEnrich tells what came of each source. Those beside VirusTotal have their
+// names before those of the fields.
+func (a *app) printEnrich(ctx context.Context, db *store.Store, results []enrich.Result) error {
+	var fields []render.Field
+	for i := range results {
+		s := &results[i]
+		before, title := s.Source+"_", sourceTitles[s.Source]+": "
+		if s.Source == cowrie.SourceVirusTotal {
+			before, title = "", ""
+		}
+		fresh, due, retries, err := db.Backlog(ctx, s.Source, s.At)
+		if err != nil {
+			return err
+		}
+		var until time.Time
+		if s.Waits != nil {
+			until = s.Waits.Until
+		}
+		for _, f := range []render.Field{
+			{Name: "asked", Title: "Requests", Value: s.Asked},
+			{Name: "known", Title: "Known", Value: s.Known},
+			{Name: "unknown", Title: "Unknown to " + sourceTitles[s.Source], Value: s.Unknown},
+			{Name: "failed", Title: "Without an answer", Value: s.Failed},
+			{Name: "cached", Title: "From the cache", Value: s.Cached},
+			{Name: "ignored", Title: "Ignored", Value: s.Ignored},
+			{Name: "left_new", Title: "Left, never asked", Value: fresh},
+			{Name: "left_due", Title: "Left, to ask again", Value: due},
+			{Name: "retries", Title: "To come again", Value: retries},
+			{Name: "waits_until", Title: "Waits until", Kind: render.Time, Value: until},
+		} {
+			if f.Kind != render.Time {
+				f.Kind = render.Int
+			}
+			f.Name, f.Title = before+f.Name, title+f.Title
+			fields = append(fields, f)
+		}
 	}
 	if a.format == "table" {
 		fields = present(fields)
@@ -269,8 +251,23 @@ func (a *app) enrichDryRun(ctx context.Context, o enrich.Options) error {
 	if err := out.Close(); err != nil {
 		return err
 	}
-	a.hint("%s", several(int(n), "request", "requests")+daysFor(n, a.limits()))
+	_, account, _ := a.virusTotal(ctx) // without a key, the limits of a public one count
+	lim, _, _, err := a.knownLimits(ctx, db, account)
+	if err != nil {
+		return err
+	}
+	a.hint("%s", several(int(n), "request", "requests")+daysFor(n, lim))
 	return nil
+}
+
+// knownLimits are those of a key as VirusTotal told them last, at a time, or of a
+// public key; tighter ones of the configuration count.
+func (a *app) knownLimits(ctx context.Context, db *store.Store, account string) (lim cowrie.Limits, toldAt cowrie.Time, told bool, err error) {
+	lim, toldAt, told, err = db.Limits(ctx, account)
+	if !told {
+		lim = enrich.PublicLimits
+	}
+	return enrich.Tighter(a.limits(), lim), toldAt, told, err
 }
 
 // toAsk calls f for each file that would be asked about now.
@@ -287,7 +284,7 @@ func (a *app) toAsk(ctx context.Context, db *store.Store, since cowrie.Time, f f
 		}
 		return f(&l)
 	}
-	q := cowrie.LookupQuery{Now: now, Since: since}
+	q := cowrie.LookupQuery{Source: cowrie.SourceVirusTotal, Now: now, Since: since}
 	if err := db.NewLookups(ctx, q, each); err != nil {
 		return err
 	}
@@ -295,22 +292,18 @@ func (a *app) toAsk(ctx context.Context, db *store.Store, since cowrie.Time, f f
 }
 
 // daysFor says how long so many requests take.
-func daysFor(n int64, asked cowrie.Limits) string {
-	perDay := enrich.PublicLimits.Day
-	if asked.Day > 0 {
-		perDay = asked.Day
-	}
-	if n <= perDay {
+func daysFor(n int64, lim cowrie.Limits) string {
+	if lim.Day <= 0 || n <= lim.Day {
 		return ""
 	}
-	return fmt.Sprintf(": %d days with %d a day", int64(math.Ceil(float64(n)/float64(perDay))), perDay)
+	return fmt.Sprintf(": %d days with %d a day", (n+lim.Day-1)/lim.Day, lim.Day)
 }
 
 func (a *app) queueCmd() *cobra.Command {
 	limit := 50
 	list := &cobra.Command{
 		Use:   "list",
-		Short: "List the files about which there was no answer, the last first",
+		Short: "List the files about which there was no answer, or that are dropped, the last first",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.queueList(cmd.Context(), limit)
@@ -326,7 +319,7 @@ func (a *app) queueCmd() *cobra.Command {
 			},
 		}
 	}
-	return group("queue", "The requests that brought no answer", list,
+	return group("queue", "The requests that brought no answer, or are not wanted", list,
 		change("retry", "Ask again with the next run: the files with these hashes, or all in the list", cowrie.LookupWaiting),
 		change("drop", "Never ask about the files with these hashes, or about all in the list", cowrie.LookupDropped))
 }
@@ -339,6 +332,7 @@ func (a *app) queueList(ctx context.Context, limit int) error {
 	defer db.Close()
 	out := render.New(a.stdout, a.format, []render.Column{
 		{Name: "shasum", Kind: render.Hash},
+		{Name: "source"},
 		{Name: "state"},
 		{Name: "failures", Kind: render.Int},
 		{Name: "due_at", Title: "AGAIN AT", Kind: render.Time},
@@ -347,7 +341,7 @@ func (a *app) queueList(ctx context.Context, limit int) error {
 	n := 0
 	err = db.Queue(ctx, limit, func(l cowrie.Lookup) error {
 		n++
-		return out.Row(l.Shasum, l.State, l.Failures, l.DueAt.Std(), text(l.Error))
+		return out.Row(l.Shasum, l.Source, l.State, l.Failures, l.DueAt.Std(), text(l.Error))
 	})
 	if err != nil {
 		return err

@@ -106,6 +106,27 @@ func TestKillEnrich(t *testing.T) {
 			})
 		}
 	}
+	t.Run("cached", func(t *testing.T) {
+		t.Parallel()
+		// What is killed between cache and database is taken from the cache: of what
+		// VirusTotal knows, nothing is asked twice.
+		s := newStation(t, rich(), files...)
+		s.knows(files)
+		s.pass(time.Until(s.clock()) - time.Hour) // an entry of the future counts for nothing
+		s.config("per_minute = 20\nkey = \"file:key\"\ncache = \"cache\"")
+		for _, nth := range []int{1, 2, 3} {
+			s.call(fmt.Sprintf("MIDDEN_TEST_KILL_AT=enrich: before commit#%d", nth), "enrich", "-q")
+			s.pass(6 * time.Minute) // leases end
+		}
+		s.enrich(0)
+		for i, f := range files {
+			if n := s.vt.Asked(f); n != 1 && (i%2 == 0 || n < 1) {
+				t.Errorf("%s was asked about %d times", f, n)
+			}
+		}
+		same(t, want, s.answers())
+		s.call("", "-q", "doctor").with(0)
+	})
 	t.Run("stalled", func(t *testing.T) {
 		t.Parallel()
 		s := newStation(t, rich(), files...)

@@ -453,7 +453,7 @@ func TestEnrichFailures(t *testing.T) {
 		t.Fatalf("queue: %v", queue)
 	}
 	states := map[any]map[string]any{queue[0]["shasum"]: queue[0], queue[1]["shasum"]: queue[1]}
-	has(t, states[hash(1)], map[string]any{"state": "waiting", "failures": 1, "error": "VirusTotal: HTTP 502: not in the form of VirusTotal"})
+	has(t, states[hash(1)], map[string]any{"state": "waiting", "failures": 1, "error": "VirusTotal: HTTP 502: not in its form"})
 	has(t, states[hash(2)], map[string]any{"state": "failed", "failures": 1, "due_at": nil})
 	if states[hash(1)]["due_at"] == nil || !strings.Contains(fmt.Sprint(states[hash(2)]["error"]), "InvalidArgumentError") {
 		t.Errorf("queue: %v", queue)

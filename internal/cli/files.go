@@ -213,6 +213,11 @@ func (a *app) filesShow(ctx context.Context, prefix string, limit int) error {
 		render.Field{Name: "sessions", Kind: render.Int, Value: facts.Sessions},
 		render.Field{Name: "addresses", Kind: render.Int, Value: facts.Addresses},
 		render.Field{Name: "sensors", Kind: render.Int, Value: facts.Sensors})
+	others, err := othersSay(ctx, db, f.Shasum)
+	if err != nil {
+		return err
+	}
+	fields = append(fields, others...)
 	lists := []struct {
 		name, title string
 		kind        render.Kind

@@ -1,13 +1,18 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"midden/internal/cli/render"
 	"midden/internal/cowrie"
 	"midden/internal/plain"
+	"midden/internal/store"
 )
 
 var verdictColumns = []render.Column{
@@ -68,7 +73,9 @@ func (a *app) filesHistory(ctx context.Context, prefix string) error {
 		n++
 		change := v.Change(before[v.Source])
 		before[v.Source] = v
-		submitted = cowrie.Earliest(submitted, v.FirstSubmission)
+		if cowrie.Asked(v.Source) == cowrie.SourceVirusTotal {
+			submitted = cowrie.Earliest(submitted, v.FirstSubmission)
+		}
 		return out.Row(verdictValues(v, change)...)
 	})
 	if err != nil {
@@ -127,4 +134,21 @@ func (a *app) filesChanges(ctx context.Context, since cowrie.Time) error {
 	}
 	a.counted(n, 0, "change")
 	return out.Close()
+}
+
+// othersSay are the last verdicts of sources beside VirusTotal that know a file.
+func othersSay(ctx context.Context, db *store.Store, shasum string) (fields []render.Field, err error) {
+	last := map[string]*cowrie.Verdict{}
+	err = db.History(ctx, shasum, func(v *cowrie.Verdict) error {
+		last[v.Source] = v
+		return nil
+	})
+	for _, name := range slices.Sorted(maps.Keys(last)) {
+		if v := last[name]; v.Known() && cowrie.Asked(name) != cowrie.SourceVirusTotal {
+			fields = append(fields, render.Field{Name: name, Title: sourceTitles[name],
+				Value: strings.Join(slices.DeleteFunc([]string{cmp.Or(v.Classification, "known"), v.Description},
+					func(part string) bool { return part == "" }), ", ")})
+		}
+	}
+	return fields, err
 }

@@ -8,7 +8,6 @@ import (
 
 	"midden/internal/cli/render"
 	"midden/internal/cowrie"
-	"midden/internal/enrich"
 )
 
 func (a *app) quotaCmd() *cobra.Command {
@@ -37,14 +36,10 @@ func (a *app) quota(ctx context.Context) error {
 		return err
 	}
 	defer db.Close()
-	lim, toldAt, told, err := db.Limits(ctx, account)
+	lim, toldAt, told, err := a.knownLimits(ctx, db, account)
 	if err != nil {
 		return err
 	}
-	if !told {
-		lim = enrich.PublicLimits
-	}
-	lim = enrich.Tighter(a.limits(), lim)
 	now := time.Now()
 	u, err := db.Usage(ctx, account, now, lim)
 	if err != nil {

@@ -28,6 +28,10 @@ type Config struct {
 
 	// VirusTotal is how VirusTotal is asked.
 	VirusTotal VirusTotal `toml:"virustotal" takes:"a heading of its own: [virustotal]"`
+	// Further sources of verdicts. Each is off unless the file says otherwise.
+	Hashlookup    Hashlookup `toml:"hashlookup" takes:"a heading of its own: [hashlookup]"`
+	MalwareBazaar Abusech    `toml:"malwarebazaar" takes:"a heading of its own: [malwarebazaar]"`
+	URLhaus       Abusech    `toml:"urlhaus" takes:"a heading of its own: [urlhaus]"`
 	// Sensors are what the file says of sensors.
 	Sensors []Sensor `toml:"sensor" takes:"a heading of its own for each sensor: [[sensor]]"`
 
@@ -50,6 +54,21 @@ type VirusTotal struct {
 	AskAgain AskAgain `toml:"ask_again" takes:"a heading of its own: [virustotal.ask_again]"`
 	// Ignore are hashes of files that are not asked about.
 	Ignore []string `toml:"ignore" takes:"SHA-256 hashes in quotes, between brackets"`
+}
+
+// Hashlookup is what a configuration file says of CIRCL's list of known files.
+type Hashlookup struct {
+	Use       bool   `toml:"use" takes:"true or false, without quotes"`
+	BaseURL   string `toml:"base_url" takes:"the URL of a server that answers like hashlookup, in quotes"`
+	PerMinute int64  `toml:"per_minute" takes:"a number of requests, without quotes"`
+}
+
+// Abusech is what a configuration file says of a service of abuse.ch. It is asked
+// if there is a key.
+type Abusech struct {
+	Key       string `toml:"key" takes:"a reference to the Auth-Key in quotes, such as \"file:/etc/midden/abusech.key\""`
+	BaseURL   string `toml:"base_url" takes:"the URL of a server that answers like the service, in quotes"`
+	PerMinute int64  `toml:"per_minute" takes:"a number of requests, without quotes"`
 }
 
 // AskAgain is how long an answer counts; what is 0 the file does not say.
@@ -156,8 +175,9 @@ func explain(err error, text []byte) error {
 	if errors.As(err, &unknown) {
 		first := &unknown.Errors[0]
 		line, _ := first.Position()
+		table := strings.Join(first.Key()[:len(first.Key())-1], ".")
 		return fmt.Errorf("%d: there is no setting %q; there are %s",
-			line, strings.Join(first.Key(), "."), strings.Join(settings(), ", "))
+			line, strings.Join(first.Key(), "."), strings.Join(settings(table), ", "))
 	}
 	var span spanError
 	if errors.As(err, &span) {
@@ -214,9 +234,21 @@ func eachSetting(of reflect.Type, before string, f func(name, takes string)) {
 	}
 }
 
-// settings returns the names of all settings.
-func settings() (names []string) {
-	eachSetting(reflect.TypeFor[Config](), "", func(name, _ string) { names = append(names, name) })
+// settings returns the names of the settings of a table, or of those that stand in
+// none if it has none.
+func settings(table string) (names []string) {
+	eachSetting(reflect.TypeFor[Config](), "", func(name, _ string) {
+		of := ""
+		if i := strings.LastIndexByte(name, '.'); i >= 0 {
+			of = name[:i]
+		}
+		if strings.EqualFold(of, table) {
+			names = append(names, name)
+		}
+	})
+	if names == nil && table != "" {
+		return settings("")
+	}
 	return names
 }
 

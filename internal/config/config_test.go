@@ -71,10 +71,7 @@ func TestLoadNoFile(t *testing.T) {
 
 func TestErrors(t *testing.T) {
 	const (
-		there = "; there are db, use_new_enrichment, virustotal, virustotal.key, virustotal.base_url, " +
-			"virustotal.per_minute, virustotal.per_day, virustotal.per_month, virustotal.cache, virustotal.ask_again, " +
-			"virustotal.ask_again.unknown, virustotal.ask_again.young, virustotal.ask_again.young_for, virustotal.ask_again.malicious, " +
-			"virustotal.ask_again.malicious_later, virustotal.ask_again.later_after, virustotal.ask_again.other, virustotal.ignore, sensor, sensor.name, sensor.downloads"
+		there  = "; there are db, use_new_enrichment, virustotal, hashlookup, malwarebazaar, urlhaus, sensor"
 		name   = `sensor.name takes text in quotes, as in name = "dmz-1"`
 		text   = `db takes text in quotes, as in db = "midden.db"`
 		truth  = `use_new_enrichment takes true or false, without quotes`
@@ -86,7 +83,9 @@ func TestErrors(t *testing.T) {
 		{"# a comment\n\nuse_new_enrichmnt = true\n", `3: there is no setting "use_new_enrichmnt"` + there},
 		{"db = 'x'\nwho = 1\nwhat = 2\n", `2: there is no setting "who"` + there},
 		{"[db2]\nuser = 'x'\n", `1: there is no setting "db2"` + there},
-		{"[[sensor]]\nname = 'x'\nlogpath = 'y'\n", `3: there is no setting "sensor.logpath"` + there},
+		{"[[sensor]]\nname = 'x'\nlogpath = 'y'\n", `3: there is no setting "sensor.logpath"; there are sensor.name, sensor.downloads`},
+		{"[virustotal.ask_again]\nold = '1d'\n", `2: there is no setting "virustotal.ask_again.old"; there are virustotal.ask_again.unknown, `},
+		{"[urlhaus]\nuse = true\n", `2: there is no setting "urlhaus.use"; there are urlhaus.key, urlhaus.base_url, urlhaus.per_minute`},
 		{"a.b = 1", `1: there is no setting "a.b"` + there},
 		{"path = 'x'", `1: there is no setting "path"` + there},
 		{"- = 1", `1: there is no setting "-"` + there},

@@ -4,6 +4,7 @@ import "time"
 
 // Lookup is a file about which a source may have to be asked.
 type Lookup struct {
+	Source string // that is asked
 	Shasum string
 	// State is new, waiting, failed or dropped.
 	State     string
@@ -31,7 +32,9 @@ const (
 
 // LookupQuery says which lookups.
 type LookupQuery struct {
-	Now   time.Time
-	Since Time // of files seen then or later; NoTime: all
-	Limit int  // 0: all
+	Source string
+	Now    time.Time
+	Since  Time     // of files seen then or later; NoTime: all
+	After  []string // sources that must have been asked before
+	Limit  int      // 0: all
 }

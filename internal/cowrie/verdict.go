@@ -1,5 +1,7 @@
 package cowrie
 
+import "slices"
+
 // Verdict is what a source said of a file at a time. Of what it did not say,
 // a number is -1, a time NoTime, a text "".
 type Verdict struct {
@@ -14,6 +16,8 @@ type Verdict struct {
 	Malicious, Suspicious, Undetected, Harmless, Total int
 	Classification                                     string // such as trojan.mirai/gafgyt
 	Description                                        string // the type of the file, such as ELF
+	// Listed: the source has the file, whatever else it says of it.
+	Listed bool
 	// Body is the answer itself; nil if it is not to be kept.
 	Body []byte
 }
@@ -26,7 +30,7 @@ func NewVerdict(shasum, source string, observedAt Time) Verdict {
 
 // Known reports whether the source knew the file.
 func (v *Verdict) Known() bool {
-	return v.Total >= 0 || v.Malicious >= 0 || v.AnalysedAt != NoTime || v.FirstSubmission != NoTime || v.Classification != ""
+	return v.Listed || v.Total >= 0 || v.Malicious >= 0 || v.AnalysedAt != NoTime || v.FirstSubmission != NoTime || v.Classification != ""
 }
 
 // Change says in a few words what a verdict says that an earlier one of the same
@@ -62,5 +66,20 @@ const (
 	SourceScanfile   = "cowrie.virustotal.scanfile" // Cowrie's own VirusTotal plugin
 	SourceVirusTotal = "virustotal"                 // an answer of VirusTotal, asked for or from a cache
 	// SourceFiles is a files table that stood in a database of cowrieprocessor.
-	SourceFiles = "cowrieprocessor.files"
+	SourceFiles         = "cowrieprocessor.files"
+	SourceHashlookup    = "hashlookup"    // CIRCL's, of files that people publish
+	SourceMalwareBazaar = "malwarebazaar" // abuse.ch's, of malware
+	SourceURLhaus       = "urlhaus"       // abuse.ch's, of what malicious URLs serve
 )
+
+// OfVirusTotal are the sources that tell what VirusTotal says.
+var OfVirusTotal = []string{SourceVirusTotal, SourceScanfile, SourceFiles}
+
+// Asked returns the source that is asked about the files of which this one says
+// something: of what VirusTotal says in several ways, VirusTotal itself.
+func Asked(source string) string {
+	if slices.Contains(OfVirusTotal, source) {
+		return SourceVirusTotal
+	}
+	return source
+}

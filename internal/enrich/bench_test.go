@@ -5,13 +5,16 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"midden/internal/cowrie"
 	"midden/internal/enrich"
+	"midden/internal/enrich/source"
 	"midden/internal/enrich/virustotal"
 	"midden/internal/enrich/virustotal/vttest"
+	"midden/internal/store"
 	"midden/internal/store/sqlite"
 )
 
@@ -43,7 +46,7 @@ func fill(b *testing.B, path string, n int, state string, due time.Time) {
 			shasum, at, at, at, at); err != nil {
 			b.Fatal(err)
 		}
-		if _, err := tx.Exec(`INSERT INTO lookups (shasum, state, due_at, updated_at) VALUES (?, ?, ?, ?)`,
+		if _, err := tx.Exec(`INSERT INTO lookups (source, shasum, state, due_at, updated_at) VALUES ('virustotal', ?, ?, ?, ?)`,
 			shasum, state, cowrie.FromStd(due.Add(time.Duration(i)*time.Millisecond)).String(), at); err != nil {
 			b.Fatal(err)
 		}
@@ -68,7 +71,7 @@ func BenchmarkDue(b *testing.B) {
 	for b.Loop() {
 		found = 0
 		count := func(cowrie.Lookup) error { found++; return nil }
-		q := cowrie.LookupQuery{Now: now, Since: cowrie.NoTime, Limit: 2048}
+		q := cowrie.LookupQuery{Source: cowrie.SourceVirusTotal, Now: now, Since: cowrie.NoTime, Limit: 2048}
 		if err := db.NewLookups(b.Context(), q, count); err != nil {
 			b.Fatal(err)
 		}
@@ -94,7 +97,7 @@ func BenchmarkAsk(b *testing.B) {
 		fill(b, path, n, cowrie.LookupNew, time.Now())
 		vt := vttest.New(b)
 		vt.AddAccount(vttest.Account{Key: key, User: "u"})
-		client, err := virustotal.NewClient(virustotal.Options{BaseURL: vt.URL, Key: virustotal.NewKey(key)})
+		client, err := virustotal.NewClient(source.Options{BaseURL: vt.URL, Key: source.NewKey(key)})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -106,5 +109,64 @@ func BenchmarkAsk(b *testing.B) {
 		}
 		b.ReportMetric(float64(n)/time.Since(start).Seconds(), "lookups/s")
 		db.Close()
+	}
+}
+
+// BenchmarkVerdictOfFrequentFile stores a verdict on a file with 1,000,000 sightings
+// in as many sessions, or MIDDEN_BENCH_FILES, and tells how many rows that changes.
+func BenchmarkVerdictOfFrequentFile(b *testing.B) {
+	path := b.TempDir() + "/midden.db"
+	db, err := sqlite.Open(b.Context(), path, sqlite.Options{Create: true, Write: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	now := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
+	fill(b, path, 1, cowrie.LookupNew, now)
+	other, err := sql.Open("sqlite", path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer other.Close()
+	n := many(b, 1_000_000)
+	for _, statement := range []string{
+		`INSERT INTO session_summaries (session_id, first_event_at, last_event_at, event_count, matcher) SELECT printf('%012x', i), '2026-01-01 00:00:00.000000', '2026-01-01 00:00:00.000000', 1, 'a' FROM n`,
+		`INSERT INTO file_sightings (shasum, session_id, sensor, kind, seen_at, sighting_key) SELECT f.shasum, printf('%012x', i), 'a', 'download', '2026-01-01T00:00:00.000000Z', randomblob(16) FROM n, files f`,
+		`UPDATE files SET sighting_count = (SELECT count(*) FROM file_sightings)`,
+	} {
+		if strings.HasPrefix(statement, "INSERT") {
+			statement = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ` + strconv.Itoa(n) + `) ` + statement
+		}
+		if _, err := other.Exec(statement); err != nil {
+			b.Fatal(err)
+		}
+	}
+	pages := func() int64 { // in the journal
+		info, err := os.Stat(path + "-wal")
+		if err != nil {
+			b.Fatal(err)
+		}
+		return info.Size() / 16384
+	}
+	if _, err := other.Exec(`PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
+		b.Fatal(err)
+	}
+	var written int64
+	verdicts := 0
+	for b.Loop() {
+		before := pages()
+		v := cowrie.NewVerdict(hashOf("0"), cowrie.SourceVirusTotal, cowrie.FromStd(now.Add(time.Duration(verdicts)*time.Hour)))
+		v.Malicious, v.Total, v.Classification = 40+verdicts%20, 60, "trojan.made/up"
+		if err := db.Answered(b.Context(), v, cowrie.FromStd(now.AddDate(0, 1, 0)), nil); err != nil {
+			b.Fatal(err)
+		}
+		written = pages() - before
+		verdicts++
+	}
+	b.ReportMetric(float64(written), "pages")
+	flagged := 0
+	q := store.SessionFilter{Flagged: true, Limit: 10, Since: cowrie.NoTime, Until: cowrie.NoTime}
+	if err := db.Sessions(b.Context(), q, func(*store.Session) error { flagged++; return nil }); err != nil || flagged != 10 {
+		b.Errorf("%d sessions are flagged, %v", flagged, err)
 	}
 }

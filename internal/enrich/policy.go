@@ -19,6 +19,9 @@ type Policy struct {
 	Malicious, MaliciousLater, LaterAfter time.Duration
 	// Other is for the rest.
 	Other time.Duration
+	// Good is how long other sources are not asked about a file that one knows as
+	// good.
+	Good time.Duration
 }
 
 const day = 24 * time.Hour
@@ -32,6 +35,12 @@ func DefaultPolicy() Policy {
 		Malicious: 30 * day, MaliciousLater: 90 * day, LaterAfter: 90 * day,
 		Other: 30 * day,
 	}
+}
+
+// ListPolicy is for a list of files that people publish: what stands in it stays,
+// and what does not is rarely added.
+func ListPolicy() Policy {
+	return Policy{Unknown: []time.Duration{30 * day}, Malicious: 90 * day, MaliciousLater: 90 * day, Other: 90 * day, Good: 90 * day}
 }
 
 // Due returns when to ask about a file again of which something was said.

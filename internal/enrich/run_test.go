@@ -14,11 +14,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"midden/internal/cowrie"
 	"midden/internal/enrich"
+	"midden/internal/enrich/source"
 	"midden/internal/enrich/virustotal"
 	"midden/internal/enrich/virustotal/vttest"
 	"midden/internal/ingest"
@@ -101,7 +103,7 @@ var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 
 func (w *world) client() *virustotal.Client {
 	w.t.Helper()
-	c, err := virustotal.NewClient(virustotal.Options{BaseURL: w.vt.URL, Key: virustotal.NewKey(key), Timeout: 5 * time.Second})
+	c, err := virustotal.NewClient(source.Options{BaseURL: w.vt.URL, Key: source.NewKey(key), Timeout: 5 * time.Second})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -130,24 +132,10 @@ func (w *world) must(o enrich.Options) enrich.Summary {
 // rows returns what a query finds, each row as text.
 func (w *world) rows(query string) (out []string) {
 	w.t.Helper()
-	db := storetest.Texts(w.t, w.path)
+	db := storetest.Connect(w.t, w.path)
 	defer db.Close()
-	rs, err := db.Query(query)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer rs.Close()
-	columns, _ := rs.Columns()
-	for rs.Next() {
-		values := make([]any, len(columns))
-		into := make([]any, len(columns))
-		for i := range values {
-			into[i] = &values[i]
-		}
-		if err := rs.Scan(into...); err != nil {
-			w.t.Fatal(err)
-		}
-		out = append(out, strings.TrimSpace(fmt.Sprintln(values...)))
+	for _, row := range storetest.Rows(w.t, db, query) {
+		out = append(out, strings.Join(row, " "))
 	}
 	return out
 }
@@ -169,7 +157,7 @@ func TestRun(t *testing.T) {
 		t.Errorf("%+v", sum)
 	}
 	want := []string{
-		hashOf("bad") + " known 41 61 trojan.mirai/gafgyt", hashOf("clean") + " known 0 62 <nil>", hashOf("unheard") + " unknown <nil> <nil> <nil>"}
+		hashOf("bad") + " known 41 61 trojan.mirai/gafgyt", hashOf("clean") + " known 0 62 NULL", hashOf("unheard") + " unknown NULL NULL NULL"}
 	slices.Sort(want)
 	got := w.rows(`SELECT shasum, enrichment_status, vt_malicious, vt_total, vt_classification FROM files ORDER BY shasum`)
 	if !slices.Equal(got, want) {
@@ -295,7 +283,7 @@ func TestFaults(t *testing.T) {
 			if sum := w.must(w.options()); sum.Failed != 1 || sum.Unknown != 2 {
 				t.Fatalf("%+v", sum)
 			}
-			if got := w.rows(`SELECT state, failures, error IS NOT NULL FROM lookups WHERE failures <> '0'`); !slices.Equal(got, []string{"waiting 1 1"}) {
+			if got := w.rows(`SELECT state, failures, error IS NOT NULL FROM lookups WHERE failures > 0`); !slices.Equal(got, []string{"waiting 1 1"}) {
 				t.Errorf("queue: %q", got)
 			}
 			if got := w.rows(`SELECT enrichment_status FROM files WHERE shasum = '` + hashOf("two") + `'`); !slices.Equal(got, []string{"pending"}) {
@@ -498,5 +486,133 @@ func TestAnswersAreKept(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(filepath.Dir(path), ".*"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("left over: %q, %v", left, err)
+	}
+}
+
+// TestOffline: requests that never reach the source use up nothing and count against
+// no file, and are not made again and again.
+func TestOffline(t *testing.T) {
+	t.Parallel()
+	files := make([]string, 40)
+	for i := range files {
+		files[i] = fmt.Sprint(i)
+	}
+	w := newWorld(t, plenty(), files...)
+	nobody, err := virustotal.NewClient(source.Options{BaseURL: "http://127.0.0.1:1", Key: source.NewKey(key)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, err := enrich.Run(t.Context(), w.db, nobody, w.options())
+	if !errors.Is(err, enrich.ErrNoAnswers) || sum.Asked != 0 || sum.Failed != 0 {
+		t.Errorf("%+v, %v", sum, err)
+	}
+	if got := w.rows(`SELECT coalesce(sum(used), 0) FROM quota UNION ALL SELECT coalesce(sum(requests), 0) FROM quota_requests`); !slices.Equal(got, []string{"0", "0"}) {
+		t.Errorf("the ledger counts %q", got)
+	}
+	if got := w.rows(`SELECT DISTINCT state, failures, error IS NULL, leased_until IS NULL FROM lookups`); !slices.Equal(got, []string{"new 0 1 1"}) {
+		t.Errorf("queue: %q", got)
+	}
+	if sum := w.must(w.options()); sum.Asked != 40 {
+		t.Errorf("later: %+v", sum)
+	}
+}
+
+// list is a source that knows some files.
+type list struct {
+	name  string
+	knows map[string]bool
+	down  atomic.Bool
+	mu    sync.Mutex
+	asked []string
+}
+
+func (s *list) Name() string { return s.name }
+
+func (s *list) File(_ context.Context, shasum string) (source.Answer, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = append(s.asked, shasum)
+	if s.down.Load() {
+		return source.Answer{}, &source.Error{Source: s.name, Kind: source.Transient, Status: 502, Err: source.ErrNotTheirs}
+	}
+	v := cowrie.NewVerdict(shasum, s.name, cowrie.NoTime)
+	v.Listed = s.knows[shasum]
+	return source.Answer{Verdict: v, Known: v.Listed, Good: v.Listed}, nil
+}
+
+// TestAll: each source says its own; VirusTotal is not asked about what a list of
+// good files has, and none waits for one that does not answer.
+func TestAll(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plenty(), "bash", "evil", "other")
+	w.vt.Add(vttest.File{SHA256: hashOf("evil"), Stats: &vttest.Stats{Malicious: 40, Undetected: 10}, Label: "trojan.made/up"})
+	good := &list{name: cowrie.SourceHashlookup, knows: map[string]bool{hashOf("bash"): true}}
+	bad := &list{name: cowrie.SourceMalwareBazaar, knows: map[string]bool{hashOf("evil"): true}}
+	first, beside := w.options(), w.options()
+	first.Account, first.Policy, first.Spares = "hashlookup", enrich.ListPolicy(), []string{cowrie.SourceVirusTotal}
+	beside.Account = "malwarebazaar"
+	all := func() []enrich.Result {
+		results := enrich.All(t.Context(), w.db, []enrich.Asking{{w.client(), w.options()}, {bad, beside}, {good, first}})
+		for _, r := range results {
+			if r.Err != nil && !errors.Is(r.Err, enrich.ErrNoAnswers) {
+				t.Error(r.Err)
+			}
+		}
+		return results
+	}
+	all()
+	if len(good.asked) != 3 || len(bad.asked) != 3 || w.vt.Asked(hashOf("bash")) != 0 || w.vt.LookUps() != 2 {
+		t.Errorf("asked %d, %d and %d times", len(good.asked), len(bad.asked), w.vt.LookUps())
+	}
+	want := []string{"hashlookup 1 2", "malwarebazaar 1 2", "virustotal 1 1"}
+	if got := w.rows(`SELECT source, count(CASE WHEN known THEN 1 END), count(CASE WHEN NOT known THEN 1 END) FROM file_verdicts GROUP BY source ORDER BY source`); !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
+	}
+	if got := w.rows(`SELECT vt_malicious, vt_classification, enrichment_status FROM files WHERE shasum = '` + hashOf("evil") + `'`); !slices.Equal(got, []string{"40 trojan.made/up known"}) {
+		t.Errorf("the file shows %q", got)
+	}
+	w.pass(91 * 24 * time.Hour) // it stands in the list still, but may be malicious after all
+	all()
+	if w.vt.Asked(hashOf("bash")) != 1 {
+		t.Errorf("asked about the known file %d times", w.vt.Asked(hashOf("bash")))
+	}
+
+	w.load("new", "newer", "newest", "a", "b", "c", "d")
+	good.down.Store(true)
+	results := all()
+	if !errors.Is(results[2].Err, enrich.ErrNoAnswers) || results[2].Failed < 5 {
+		t.Errorf("%+v", results[2])
+	}
+	if results[0].Unknown < 7 || results[0].Err != nil {
+		t.Errorf("VirusTotal waited for another: %+v", results[0])
+	}
+}
+
+// TestAllFollow: with a source before it VirusTotal is asked as soon as that has had
+// its say, and when it does not answer.
+func TestAllFollow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plenty(), "bash", "evil")
+	good := &list{name: cowrie.SourceHashlookup, knows: map[string]bool{hashOf("bash"): true}}
+	first, then := w.options(), w.options()
+	first.Account, first.Policy, first.Spares = "hashlookup", enrich.ListPolicy(), []string{cowrie.SourceVirusTotal}
+	first.Follow, then.Follow = true, true
+	first.Now, then.Now = time.Now, time.Now
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan []enrich.Result)
+	go func() { ended <- enrich.All(ctx, w.db, []enrich.Asking{{w.client(), then}, {good, first}}) }()
+	for start := time.Now(); w.vt.Asked(hashOf("evil")) == 0; time.Sleep(10 * time.Millisecond) {
+		if time.Since(start) > time.Minute {
+			t.Fatal("VirusTotal is not asked")
+		}
+	}
+	stop()
+	for _, r := range <-ended {
+		if !errors.Is(r.Err, context.Canceled) {
+			t.Errorf("%s: %v", r.Source, r.Err)
+		}
+	}
+	if n := w.vt.Asked(hashOf("bash")); n != 0 {
+		t.Errorf("asked about the known file %d times", n)
 	}
 }

@@ -141,7 +141,8 @@ func (s *Store) checkVerdicts(ctx context.Context, st Staging) (CheckState, stri
 	return s.none(ctx, "every file says what was last said of it",
 		"%d files do not say what was last said of them",
 		`SELECT count(*) FROM files f WHERE enrichment_status <> 'ignored' AND EXISTS
-			(SELECT 1 FROM file_verdicts v WHERE v.shasum = f.shasum AND (f.vt_checked_at IS NULL OR v.observed_at > f.vt_checked_at))`)
+			(SELECT 1 FROM file_verdicts v WHERE v.shasum = f.shasum AND `+ofVirusTotal+`
+			AND (f.vt_checked_at IS NULL OR v.observed_at > f.vt_checked_at))`)
 }
 
 // checkRaw looks how far the backfill is.

@@ -301,8 +301,8 @@ func (a *appending) flushFiles() error {
 	}
 	shasums := sortedKeys(a.files)
 	files := make([]*cowrie.File, 0, len(shasums))
-	lookups := a.insert("lookups", "shasum", "state", "updated_at")
-	lookups.tail = " ON CONFLICT (shasum) DO NOTHING"
+	lookups := a.insert("lookups", "source", "shasum", "state", "updated_at")
+	lookups.tail = " ON CONFLICT (source, shasum) DO NOTHING"
 	now := cowrie.FromStd(a.now).String()
 	for _, shasum := range shasums {
 		f := a.files[shasum]
@@ -315,7 +315,7 @@ func (a *appending) flushFiles() error {
 		} else {
 			a.tally.Files++
 			if shasum != EmptyShasum {
-				if err := lookups.row(shasum, "new", now); err != nil {
+				if err := lookups.row(cowrie.SourceVirusTotal, shasum, cowrie.LookupNew, now); err != nil {
 					return err
 				}
 			}

@@ -49,14 +49,14 @@ func (s *Store) Report(ctx context.Context, shasum string, at cowrie.Time) (foun
 }
 
 const verdictColumns = `SELECT shasum, source, observed_at, analysed_at, first_submission_at, coalesce(malicious, -1),
-	coalesce(suspicious, -1), coalesce(undetected, -1), coalesce(harmless, -1), coalesce(total, -1), classification, description
+	coalesce(suspicious, -1), coalesce(undetected, -1), coalesce(harmless, -1), coalesce(total, -1), classification, description, known
 	FROM file_verdicts`
 
 func (s *Store) verdicts(ctx context.Context, query string, args []any, f func(*cowrie.Verdict) error) error {
 	return s.each(ctx, query, args, func(scan func(...any) error) error {
 		v := &cowrie.Verdict{}
 		if err := scan(&v.Shasum, &v.Source, scanTime{&v.ObservedAt}, scanTime{&v.AnalysedAt}, scanTime{&v.FirstSubmission}, &v.Malicious,
-			&v.Suspicious, &v.Undetected, &v.Harmless, &v.Total, scanText{&v.Classification}, scanText{&v.Description}); err != nil {
+			&v.Suspicious, &v.Undetected, &v.Harmless, &v.Total, scanText{&v.Classification}, scanText{&v.Description}, &v.Listed); err != nil {
 			return err
 		}
 		return f(v)

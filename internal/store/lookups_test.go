@@ -29,7 +29,7 @@ func (db *database) seen(t testing.TB, n, times, last int) {
 }
 
 func all(now time.Time) cowrie.LookupQuery {
-	return cowrie.LookupQuery{Now: now, Since: cowrie.NoTime}
+	return cowrie.LookupQuery{Source: cowrie.SourceVirusTotal, Now: now, Since: cowrie.NoTime}
 }
 
 type finder func(context.Context, cowrie.LookupQuery, func(cowrie.Lookup) error) error
@@ -78,7 +78,7 @@ func (db *database) lookup(t testing.TB, n int) cowrie.Lookup {
 func (db *database) unscheduled(t testing.TB) []int {
 	t.Helper()
 	list := found(t, func(ctx context.Context, _ cowrie.LookupQuery, f func(cowrie.Lookup) error) error {
-		return db.Unscheduled(ctx, f)
+		return db.Unscheduled(ctx, cowrie.SourceVirusTotal, f)
 	}, cowrie.LookupQuery{})
 	slices.Sort(list)
 	return list
@@ -100,7 +100,7 @@ func (db *database) schedule(t testing.TB, at time.Time, files ...int) {
 	for _, n := range files {
 		due[sha(n)] = cowrie.FromStd(at)
 	}
-	must(t, db.Schedule(t.Context(), due))
+	must(t, db.Schedule(t.Context(), cowrie.SourceVirusTotal, due))
 }
 
 func must(t testing.TB, err error) {
@@ -157,7 +157,7 @@ func TestLookupOrder(t *testing.T) {
 	if got := found(t, db.NewLookups, all(noon)); got != nil {
 		t.Errorf("new: %v", got)
 	}
-	if fresh, due, retries, err := db.Backlog(t.Context(), noon); fresh != 0 || due != 4 || retries != 0 || err != nil {
+	if fresh, due, retries, err := db.Backlog(t.Context(), cowrie.SourceVirusTotal, noon); fresh != 0 || due != 4 || retries != 0 || err != nil {
 		t.Errorf("backlog: %d, %d, %d, %v", fresh, due, retries, err)
 	}
 }
@@ -232,7 +232,8 @@ func TestClaim(t *testing.T) {
 		t.Errorf("new, while one is claimed: %v", list)
 	}
 	// Given back, it is there for all.
-	must(t, db.Release(t.Context(), sha(1), sha(9)))
+	must(t, db.Release(t.Context(), cowrie.SourceVirusTotal, sha(1)))
+	must(t, db.Release(t.Context(), cowrie.SourceVirusTotal, sha(9)))
 	if list := found(t, other.NewLookups, all(noon)); !slices.Equal(list, []int{2, 1}) {
 		t.Errorf("new, once it is given back: %v", list)
 	}
@@ -255,9 +256,11 @@ func TestClaim(t *testing.T) {
 	// What changed meanwhile is another lookup than the one that was listed.
 	l = db.lookup(t, 2)
 	for what, change := range map[string]func(){
-		"an answer":  func() { must(t, other.Answered(t.Context(), verdictOn(2, 5), cowrie.FromStd(until))) },
-		"a failure":  func() { must(t, other.Failed(t.Context(), sha(2), "no", cowrie.FromStd(until))) },
-		"for good":   func() { must(t, other.Failed(t.Context(), sha(2), "no", cowrie.NoTime)) },
+		"an answer": func() { must(t, other.Answered(t.Context(), verdictOn(2, 5), cowrie.FromStd(until), nil)) },
+		"a failure": func() {
+			must(t, other.Failed(t.Context(), cowrie.SourceVirusTotal, sha(2), "no", cowrie.FromStd(until)))
+		},
+		"for good":   func() { must(t, other.Failed(t.Context(), cowrie.SourceVirusTotal, sha(2), "no", cowrie.NoTime)) },
 		"a date":     func() { other.schedule(t, until, 2) },
 		"it dropped": func() { must2(t)(other.SetLookups(t.Context(), cowrie.LookupDropped, cowrie.NoTime, []string{sha(2)})) },
 	} {
@@ -267,9 +270,9 @@ func TestClaim(t *testing.T) {
 		}
 		must2(t)(db.SetLookups(t.Context(), cowrie.LookupNew, cowrie.NoTime, []string{sha(2)}))
 	}
-	must(t, db.Failed(t.Context(), sha(2), "no", cowrie.FromStd(until)))
+	must(t, db.Failed(t.Context(), cowrie.SourceVirusTotal, sha(2), "no", cowrie.FromStd(until)))
 	l = db.lookup(t, 2)
-	must(t, other.Failed(t.Context(), sha(2), "no", cowrie.FromStd(until.Add(time.Hour))))
+	must(t, other.Failed(t.Context(), cowrie.SourceVirusTotal, sha(2), "no", cowrie.FromStd(until.Add(time.Hour))))
 	if db.claim(t, l, until, until.Add(time.Minute)) {
 		t.Error("it was claimed for another time than it is due")
 	}
@@ -302,9 +305,9 @@ func TestFailed(t *testing.T) {
 		db.seen(t, n+1, 1, n)
 	}
 	again := cowrie.FromStd(noon)
-	must(t, db.Failed(t.Context(), sha(1), "HTTP 502", again))
-	must(t, db.Failed(t.Context(), sha(1), "HTTP 503", again+1e6))
-	must(t, db.Failed(t.Context(), sha(2), "HTTP 400", cowrie.NoTime))
+	must(t, db.Failed(t.Context(), cowrie.SourceVirusTotal, sha(1), "HTTP 502", again))
+	must(t, db.Failed(t.Context(), cowrie.SourceVirusTotal, sha(1), "HTTP 503", again+1e6))
+	must(t, db.Failed(t.Context(), cowrie.SourceVirusTotal, sha(2), "HTTP 400", cowrie.NoTime))
 	if got := db.state(t, 1); got != "waiting 2026-03-14T12:00:01.000000Z 2 HTTP 503" {
 		t.Errorf("failed twice: %s", got)
 	}
@@ -336,11 +339,11 @@ func TestFailed(t *testing.T) {
 	if got := queue(1); !slices.Equal(got, []int{2}) {
 		t.Errorf("queue of one: %v", got)
 	}
-	if fresh, due, retries, err := db.Backlog(t.Context(), noon); fresh != 0 || due != 1 || retries != 1 || err != nil {
+	if fresh, due, retries, err := db.Backlog(t.Context(), cowrie.SourceVirusTotal, noon); fresh != 0 || due != 1 || retries != 1 || err != nil {
 		t.Errorf("backlog: %d, %d, %d, %v", fresh, due, retries, err)
 	}
 	// An answer makes up for it.
-	must(t, db.Answered(t.Context(), verdictOn(1, 5), again))
+	must(t, db.Answered(t.Context(), verdictOn(1, 5), again, nil))
 	if got := db.state(t, 1); got != "waiting 2026-03-14T12:00:00.000000Z 0 -" {
 		t.Errorf("answered: %s", got)
 	}
@@ -433,12 +436,12 @@ func TestUnscheduled(t *testing.T) {
 	}
 	db.schedule(t, noon, 1, 2)
 	// An answer that was asked for is reckoned already.
-	must(t, db.Answered(t.Context(), verdictOn(3, 4), cowrie.FromStd(noon)))
+	must(t, db.Answered(t.Context(), verdictOn(3, 4), cowrie.FromStd(noon), nil))
 	if got := db.unscheduled(t); got != nil {
 		t.Errorf("it was answered: %v", got)
 	}
 	// Nobody wants these.
-	must(t, db.Failed(t.Context(), sha(3), "no", cowrie.NoTime))
+	must(t, db.Failed(t.Context(), cowrie.SourceVirusTotal, sha(3), "no", cowrie.NoTime))
 	must2(t)(db.SetLookups(t.Context(), cowrie.LookupDropped, cowrie.NoTime, []string{sha(2)}))
 	db.add(t, verdictOn(2, 9))
 	if got := db.state(t, 2); !strings.HasPrefix(got, "dropped") {
@@ -448,7 +451,7 @@ func TestUnscheduled(t *testing.T) {
 	enough := errors.New("enough")
 	db.add(t, verdictOn(1, 20), verdictOn(7, 20))
 	calls := 0
-	if err := db.Unscheduled(t.Context(), func(cowrie.Lookup) error { calls++; return enough }); !errors.Is(err, enough) || calls != 1 {
+	if err := db.Unscheduled(t.Context(), cowrie.SourceVirusTotal, func(cowrie.Lookup) error { calls++; return enough }); !errors.Is(err, enough) || calls != 1 {
 		t.Errorf("%v after %d calls", err, calls)
 	}
 }
@@ -459,7 +462,7 @@ func TestUnscheduledAfterFailure(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	db.seen(t, 1, 1, 0)
-	must(t, db.Failed(t.Context(), sha(1), "HTTP 502", cowrie.FromStd(noon)))
+	must(t, db.Failed(t.Context(), cowrie.SourceVirusTotal, sha(1), "HTTP 502", cowrie.FromStd(noon)))
 	db.add(t, verdictOn(1, 1))
 	if got := db.unscheduled(t); !slices.Equal(got, []int{1}) {
 		t.Errorf("it is to be asked about although all is known: %s", db.state(t, 1))
@@ -493,7 +496,7 @@ func TestScheduleAfterAnswer(t *testing.T) {
 	db.seen(t, 1, 1, 0)
 	db.add(t, verdictOn(1, 1))
 	stale := db.unscheduled(t)
-	must(t, other.Answered(t.Context(), verdictOn(1, 9), cowrie.FromStd(noon.AddDate(0, 1, 0))))
+	must(t, other.Answered(t.Context(), verdictOn(1, 9), cowrie.FromStd(noon.AddDate(0, 1, 0)), nil))
 	db.schedule(t, noon.Add(-time.Hour), stale...)
 	if got := found(t, db.DueLookups, all(noon)); got != nil {
 		t.Errorf("it was answered just now, and is due: %s", db.state(t, 1))
@@ -505,8 +508,10 @@ func TestScheduleAfterAnswer(t *testing.T) {
 func TestDroppedWhileAsked(t *testing.T) {
 	t.Parallel()
 	for what, end := range map[string]func(*database) error{
-		"answer":  func(db *database) error { return db.Answered(t.Context(), verdictOn(1, 1), cowrie.FromStd(noon)) },
-		"failure": func(db *database) error { return db.Failed(t.Context(), sha(1), "HTTP 502", cowrie.FromStd(noon)) },
+		"answer": func(db *database) error { return db.Answered(t.Context(), verdictOn(1, 1), cowrie.FromStd(noon), nil) },
+		"failure": func(db *database) error {
+			return db.Failed(t.Context(), cowrie.SourceVirusTotal, sha(1), "HTTP 502", cowrie.FromStd(noon))
+		},
 	} {
 		db := newDatabase(t)
 		db.seen(t, 1, 1, 0)
@@ -571,7 +576,7 @@ func TestAnsweredInShadow(t *testing.T) {
 			coalesce(vt_last_analysis, '-') || updated_at) FROM (SELECT * FROM files ORDER BY shasum) f`)
 	}
 	before := row()
-	must(t, db.Answered(t.Context(), verdictOn(1, 1), cowrie.FromStd(noon)))
+	must(t, db.Answered(t.Context(), verdictOn(1, 1), cowrie.FromStd(noon), nil))
 	db.add(t, verdictOn(2, 1))
 	if after := row(); after != before {
 		t.Errorf("files show it:\n%s\n%s", before, after)
@@ -610,7 +615,7 @@ func TestLookupPlans(t *testing.T) {
 	db.exec(t, `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < `+fmt.Sprint(n)+`)
 		INSERT INTO files (shasum, first_seen, last_seen, sighting_count, created_at, updated_at)
 		SELECT printf('%064x', i), '2026-01-01T00:00:00.000000Z', printf('2026-01-%02dT00:00:00.000000Z', 1 + i % 28), i % 7, '', '' FROM n`)
-	db.exec(t, `INSERT INTO lookups (shasum, state, due_at, updated_at) SELECT shasum, 'waiting', printf('2026-05-%02dT00:00:00.000000Z', 1 + sighting_count), '' FROM files`)
+	db.exec(t, `INSERT INTO lookups (source, shasum, state, due_at, updated_at) SELECT 'virustotal', shasum, 'waiting', printf('2026-05-%02dT00:00:00.000000Z', 1 + sighting_count), '' FROM files`)
 	db.exec(t, `UPDATE lookups SET state = 'new', due_at = NULL WHERE shasum <= printf('%064x', 40)`)
 	db.exec(t, `UPDATE lookups SET due_at = '2026-03-01T00:00:00.000000Z' WHERE shasum > printf('%064x', 40) AND shasum <= printf('%064x', 100)`)
 	db.exec(t, `UPDATE lookups SET failures = 1 WHERE shasum > printf('%064x', 90) AND shasum <= printf('%064x', 100)`)
@@ -621,26 +626,26 @@ func TestLookupPlans(t *testing.T) {
 	if got := found(t, db.DueLookups, all(noon)); len(got) != 60 {
 		t.Errorf("%d are due", len(got))
 	}
-	if fresh, due, retries, err := db.Backlog(t.Context(), noon); fresh != 40 || due != 60 || retries != 10 || err != nil {
+	if fresh, due, retries, err := db.Backlog(t.Context(), cowrie.SourceVirusTotal, noon); fresh != 40 || due != 60 || retries != 10 || err != nil {
 		t.Errorf("backlog: %d, %d, %d, %v", fresh, due, retries, err)
 	}
 	// The conditions are those of lookups.go.
 	for index, query := range map[string]string{
 		"ix_lookups_new": `SELECT l.shasum FROM lookups l JOIN files f ON f.shasum = l.shasum
-			WHERE l.state = 'new' AND (l.leased_until IS NULL OR l.leased_until <= ?) ORDER BY f.last_seen DESC, f.sighting_count DESC, l.shasum LIMIT 256`,
+			WHERE l.source = 'virustotal' AND l.state = 'new' AND (l.leased_until IS NULL OR l.leased_until <= ?) ORDER BY f.last_seen DESC, f.sighting_count DESC, l.shasum LIMIT 256`,
 		"ix_lookups_due": `SELECT l.shasum FROM lookups l JOIN files f ON f.shasum = l.shasum
-			WHERE l.state = 'waiting' AND l.due_at <= ? AND (l.leased_until IS NULL OR l.leased_until <= ?) ORDER BY l.due_at LIMIT 256`,
+			WHERE l.source = 'virustotal' AND l.state = 'waiting' AND l.due_at <= ? AND (l.leased_until IS NULL OR l.leased_until <= ?) ORDER BY l.due_at LIMIT 256`,
 		"ix_lookups_failed": `SELECT l.shasum FROM lookups l JOIN files f ON f.shasum = l.shasum
-			WHERE l.failures > 0 OR l.state = 'failed' ORDER BY l.updated_at DESC, l.shasum LIMIT 50`,
+			WHERE l.failures > 0 OR l.state IN ('failed', 'dropped') ORDER BY l.updated_at DESC, l.shasum LIMIT 50`,
 		"ix_lookups_new ": `SELECT l.shasum FROM lookups l JOIN files f ON f.shasum = l.shasum
-			WHERE l.state = 'new' AND EXISTS (SELECT 1 FROM file_verdicts v WHERE v.shasum = l.shasum)`,
+			WHERE l.source = 'virustotal' AND l.state = 'new' AND EXISTS (SELECT 1 FROM file_verdicts v WHERE v.shasum = l.shasum)`,
 	} {
 		plan := db.plan(t, query)
 		if !strings.Contains(plan, "INDEX "+strings.TrimSpace(index)) || strings.Contains(plan, "SCAN f") {
 			t.Errorf("%s:\n%s", query, plan)
 		}
 	}
-	if plan := db.plan(t, `SELECT count(*) FROM lookups WHERE state = 'waiting' AND failures > 0`); !strings.Contains(plan, "ix_lookups_failed") {
+	if plan := db.plan(t, `SELECT count(*) FROM lookups WHERE source = 'virustotal' AND state = 'waiting' AND failures > 0`); !strings.Contains(plan, "ix_lookups_failed") {
 		t.Errorf("the backlog's retries are counted by:\n%s", plan)
 	}
 }
@@ -672,4 +677,65 @@ func (db *database) plan(t *testing.T, query string) string {
 		plan = append(plan, detail)
 	}
 	return strings.Join(plan, "\n")
+}
+
+// TestSeed: a further source gets a lookup of every file, those that somebody
+// dropped as dropped, and no file twice. What it says moves no lookup of VirusTotal,
+// and the other way round.
+func TestSeed(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t)
+	for n := 1; n <= 3; n++ {
+		db.see(t, n)
+	}
+	if _, err := db.SetLookups(t.Context(), cowrie.LookupDropped, cowrie.NoTime, []string{sha(2)}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		must(t, db.Seed(t.Context(), cowrie.SourceURLhaus))
+	}
+	states := func() string {
+		return db.text(t, `SELECT group_concat(ltrim(shasum, '0') || ' ' || source || ' ' || state, ', ') FROM (SELECT * FROM lookups ORDER BY shasum, source) l`)
+	}
+	if got, want := states(), "1 urlhaus new, 1 virustotal new, 2 urlhaus dropped, 2 virustotal dropped, 3 urlhaus new, 3 virustotal new"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	q := all(noon)
+	q.After = []string{cowrie.SourceURLhaus}
+	if got := found(t, db.NewLookups, q); len(got) != 0 {
+		t.Errorf("%d before the other source was asked", len(got))
+	}
+	listed := cowrie.NewVerdict(sha(1), cowrie.SourceURLhaus, minute(1))
+	listed.Listed, listed.Classification = true, "Mirai"
+	must(t, db.Answered(t.Context(), listed, cowrie.FromStd(noon.AddDate(0, 0, 1)), nil))
+	if got := found(t, db.NewLookups, q); !slices.Equal(got, []int{1}) {
+		t.Errorf("after the other source: %d", got)
+	}
+	if got := db.text(t, `SELECT enrichment_status || coalesce(vt_classification, '-') || coalesce(vt_checked_at, '-') FROM files WHERE shasum = ?`, sha(1)); got != "pending--" {
+		t.Errorf("the file shows what is not VirusTotal's: %s", got)
+	}
+	due := all(noon.AddDate(0, 0, 2))
+	due.Source = cowrie.SourceURLhaus
+	dueNow := func() (l cowrie.Lookup) {
+		must(t, db.DueLookups(t.Context(), due, func(found cowrie.Lookup) error { l = found; return nil }))
+		return l
+	}
+	if got := dueNow(); got.Shasum != sha(1) || !got.Known || got.Malicious != -1 {
+		t.Errorf("due: %+v", got)
+	}
+	must(t, db.Answered(t.Context(), verdictOn(1, 2), cowrie.FromStd(noon.AddDate(0, 1, 0)), nil))
+	if got := dueNow(); got.AnsweredAt != minute(1) {
+		t.Errorf("an answer of VirusTotal counts for another: %+v", got)
+	}
+	// A known good file is not asked about elsewhere, unless that was done already.
+	good := cowrie.NewVerdict(sha(3), cowrie.SourceURLhaus, minute(1))
+	until := cowrie.FromStd(noon.AddDate(0, 3, 0))
+	for _, n := range []int{3, 1} {
+		good.Shasum = sha(n)
+		good.ObservedAt = minute(9)
+		must(t, db.Answered(t.Context(), good, until, map[string]cowrie.Time{cowrie.SourceVirusTotal: until}))
+	}
+	if got := db.text(t, `SELECT group_concat(due_at) FROM (SELECT due_at FROM lookups WHERE source = 'virustotal' AND state = 'waiting' ORDER BY shasum) l`); got != cowrie.FromStd(noon.AddDate(0, 1, 0)).String()+","+until.String() {
+		t.Errorf("VirusTotal is due at %s", got)
+	}
 }

@@ -23,7 +23,7 @@ const clockSkew = 5 * time.Second
 func (s *Store) Reserve(ctx context.Context, account string, now time.Time, lim cowrie.Limits, keep int64) (g cowrie.Grant, err error) {
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
 		a := newAppend(ctx, s, tx)
-		second := cowrie.FromStd(now.UTC().Truncate(time.Second)).String()
+		second := secondOf(now)
 		if err := a.exec(`DELETE FROM quota_requests WHERE account = $1 AND second <= $2`,
 			account, cowrie.FromStd(now.Add(-quotaMinute)).String()); err != nil {
 			return err
@@ -55,12 +55,11 @@ func (s *Store) Reserve(ctx context.Context, account string, now time.Time, lim 
 func (s *Store) Arrived(ctx context.Context, account string, reserved, now time.Time) error {
 	return s.inTx(ctx, func(tx *sql.Tx) error {
 		a := newAppend(ctx, s, tx)
-		second := func(t time.Time) string { return cowrie.FromStd(t.UTC().Truncate(time.Second)).String() }
 		if err := a.exec(`UPDATE quota_requests SET requests = requests - 1 WHERE account = $1 AND second = $2 AND requests > 0`,
-			account, second(reserved)); err != nil {
+			account, secondOf(reserved)); err != nil {
 			return err
 		}
-		if err := a.countRequests(account, second(now), 1); err != nil {
+		if err := a.countRequests(account, secondOf(now), 1); err != nil {
 			return err
 		}
 		for _, p := range periods(now) {
@@ -68,6 +67,25 @@ func (s *Store) Arrived(ctx context.Context, account string, reserved, now time.
 				continue
 			}
 			if err := a.countPeriod(account, p, 1); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Refund takes back a request that was reserved at a time: the source never heard
+// of it.
+func (s *Store) Refund(ctx context.Context, account string, reserved time.Time) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		a := newAppend(ctx, s, tx)
+		if err := a.exec(`UPDATE quota_requests SET requests = requests - 1 WHERE account = $1 AND second = $2 AND requests > 0`,
+			account, secondOf(reserved)); err != nil {
+			return err
+		}
+		for _, p := range periods(reserved) {
+			if err := a.exec(`UPDATE quota SET used = used - 1 WHERE account = $1 AND period = $2 AND starts_at = $3 AND used > 0`,
+				account, string(p.name), cowrie.FromStd(p.start).String()); err != nil {
 				return err
 			}
 		}
@@ -90,6 +108,8 @@ func (a *appending) countPeriod(account string, p period, n int64) error {
 		ON CONFLICT (account, period, starts_at) DO UPDATE SET used = quota.used + excluded.used`,
 		account, string(p.name), cowrie.FromStd(p.start).String(), n)
 }
+
+func secondOf(t time.Time) string { return cowrie.FromStd(t.UTC().Truncate(time.Second)).String() }
 
 func (a *appending) countRequests(account, second string, n int64) error {
 	return a.exec(`INSERT INTO quota_requests (account, second, requests) VALUES ($1, $2, $3)
@@ -156,6 +176,9 @@ func (s *Store) usage(ctx context.Context, db querier, account string, now cowri
 			var n int64
 			if err := scan(scanTime{&second}, &n); err != nil {
 				return err
+			}
+			if second.Std().After(std.Add(clockSkew)) {
+				second = now // noted by a clock that was wrong
 			}
 			// One fits when this second, and all before it, are out of the minute.
 			if u.UsedMinute += n; lim.Minute > 0 && u.UsedMinute >= lim.Minute && u.MinuteFree == cowrie.NoTime {

@@ -532,3 +532,38 @@ func TestArrived(t *testing.T) {
 		t.Errorf("the day before: %+v, %v", u, err)
 	}
 }
+
+// TestRefund: a request that the source never heard of leaves nothing behind, once.
+func TestRefund(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t)
+	lim := cowrie.Limits{Minute: 2, Day: 2, Month: 2}
+	db.drain(t, noon, lim, 1)
+	before := db.used(t, noon, lim)
+	for range 3 {
+		if !db.reserve(t, noon.Add(time.Second), lim, 0).OK {
+			t.Fatal("there is nothing left")
+		}
+		must(t, db.Refund(t.Context(), quotaAccount, noon.Add(time.Second)))
+	}
+	if after := db.used(t, noon, lim); *after != *before {
+		t.Errorf("got %+v, want %+v", after, before)
+	}
+	// That of another moment is not there to be given back.
+	must(t, db.Refund(t.Context(), quotaAccount, noon.AddDate(1, 0, 0)))
+	if after := db.used(t, noon, lim); *after != *before {
+		t.Errorf("got %+v, want %+v", after, before)
+	}
+}
+
+// TestUsageFromTheFuture: what a clock noted that was wrong counts as now, and
+// nothing waits for years.
+func TestUsageFromTheFuture(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t)
+	lim := cowrie.Limits{Minute: 1, Day: 10, Month: 10}
+	db.drain(t, noon.AddDate(10, 0, 0), lim, 1)
+	if u := db.used(t, noon, lim); u.UsedMinute != 1 || u.MinuteFree.Std().After(noon.Add(2*time.Minute)) {
+		t.Errorf("used %d, free at %s", u.UsedMinute, u.MinuteFree)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 
 	"midden/internal/cowrie"
 )
@@ -33,10 +34,10 @@ func (a *appending) flushVerdicts() error {
 		if err != nil {
 			return err
 		}
-		n, err := a.changed(`INSERT INTO file_verdicts (shasum, source, observed_at, analysed_at, first_submission_at, malicious,
+		n, err := a.changed(`INSERT INTO file_verdicts (shasum, source, observed_at, known, analysed_at, first_submission_at, malicious,
 			suspicious, undetected, harmless, total, classification, description, body, body_of)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING`,
-			v.Shasum, v.Source, v.ObservedAt.String(), timeText(v.AnalysedAt), timeText(v.FirstSubmission),
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT DO NOTHING`,
+			v.Shasum, v.Source, v.ObservedAt.String(), v.Known(), timeText(v.AnalysedAt), timeText(v.FirstSubmission),
 			engines(v.Malicious), engines(v.Suspicious), engines(v.Undetected), engines(v.Harmless), engines(v.Total),
 			orNull(v.Classification), orNull(v.Description), body, bodyOf)
 		if err != nil {
@@ -44,7 +45,8 @@ func (a *appending) flushVerdicts() error {
 		}
 		a.verdictsAdded += n
 		if n > 0 && !a.answered {
-			if err := a.exec(`UPDATE lookups SET state = 'new', due_at = NULL, failures = 0, error = NULL WHERE shasum = $1 AND state IN ('waiting', 'failed')`, v.Shasum); err != nil {
+			if err := a.exec(`UPDATE lookups SET state = 'new', due_at = NULL, failures = 0, error = NULL
+				WHERE source = $1 AND shasum = $2 AND state IN ('waiting', 'failed')`, cowrie.Asked(v.Source), v.Shasum); err != nil {
 				return err
 			}
 		}
@@ -102,34 +104,34 @@ func (a *appending) bodyToKeep(v *cowrie.Verdict) (body, of any, err error) {
 	return nil, same, nil
 }
 
-// hasVerdicts holds for files that something was said of. The empty file is
-// known for what it is.
-const hasVerdicts = `enrichment_status <> 'ignored' AND EXISTS (SELECT 1 FROM file_verdicts v WHERE v.shasum = files.shasum)`
+// ofVirusTotal holds for verdicts v that tell what VirusTotal says. The columns of
+// files are of those alone: what others say stands beside it, in the history.
+var ofVirusTotal = `v.source IN ('` + strings.Join(cowrie.OfVirusTotal, `', '`) + `')`
 
-// knownFile holds for verdicts of sources that knew the file, as Verdict.Known does.
-const knownFile = `(coalesce(malicious, total) IS NOT NULL OR coalesce(analysed_at, first_submission_at) IS NOT NULL OR classification IS NOT NULL)`
+// hasVerdicts holds for files of which VirusTotal said something. The empty file
+// is known for what it is.
+var hasVerdicts = `enrichment_status <> 'ignored' AND EXISTS (SELECT 1 ` + verdictsOfFile + `)`
 
-// showVerdicts writes into files what was said of them last: by the latest
-// analysis, which is not always what was observed last, since a source may answer
-// with an older one. Not every source tells a label and a type: those are what
-// one told last, but a file that nobody flags any more has no label.
-const showVerdicts = `UPDATE files SET
-	vt_checked_at = (SELECT max(observed_at) FROM file_verdicts v WHERE v.shasum = files.shasum),
+var verdictsOfFile = `FROM file_verdicts v WHERE v.shasum = files.shasum AND ` + ofVirusTotal
+
+// showVerdicts writes into files what VirusTotal said of them last: by the latest
+// analysis, which is not always what was observed last, since it may answer with
+// an older one. Not every verdict tells a label and a type: those are what one
+// told last, but a file that nobody flags any more has no label.
+var showVerdicts = `UPDATE files SET
+	vt_checked_at = (SELECT max(observed_at) ` + verdictsOfFile + `),
 	(vt_malicious, vt_total, vt_last_analysis, enrichment_status) =
-		(SELECT malicious, total, analysed_at,
-			CASE WHEN ` + knownFile + ` THEN 'known' ELSE 'unknown' END
-			` + latestVerdict + `),
+		(SELECT malicious, total, analysed_at, CASE WHEN known THEN 'known' ELSE 'unknown' END ` + latestVerdict + `),
 	vt_classification = CASE WHEN (SELECT malicious ` + latestVerdict + `) = 0 THEN NULL ELSE
-		(SELECT classification FROM file_verdicts v WHERE v.shasum = files.shasum AND classification IS NOT NULL
+		(SELECT classification ` + verdictsOfFile + ` AND classification IS NOT NULL
 			ORDER BY observed_at DESC, source LIMIT 1) END,
-	vt_description = (SELECT description FROM file_verdicts v WHERE v.shasum = files.shasum
+	vt_description = (SELECT description ` + verdictsOfFile + `
 		AND description IS NOT NULL ORDER BY observed_at DESC, source LIMIT 1),
-	vt_first_seen = (SELECT min(first_submission_at) FROM file_verdicts v WHERE v.shasum = files.shasum)`
+	vt_first_seen = (SELECT min(first_submission_at) ` + verdictsOfFile + `)`
 
 // That the file is not known counts if nothing was said later.
-const latestVerdict = `FROM file_verdicts v WHERE v.shasum = files.shasum
-	ORDER BY CASE WHEN ` + knownFile + ` THEN 1
-		WHEN observed_at = (SELECT max(observed_at) FROM file_verdicts w WHERE w.shasum = files.shasum) THEN 0 ELSE 2 END,
+var latestVerdict = verdictsOfFile + `
+	ORDER BY CASE WHEN known THEN 1 WHEN observed_at = (SELECT max(observed_at) ` + verdictsOfFile + `) THEN 0 ELSE 2 END,
 	coalesce(analysed_at, observed_at) DESC, observed_at DESC, source LIMIT 1`
 
 // TakenOverKey is the key in schema_state under which it stands from which

@@ -1,190 +1,98 @@
 package virustotal
 
 import (
-	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"strings"
-	"sync/atomic"
 	"time"
 
 	"midden/internal/cowrie"
-	"midden/internal/secret"
+	"midden/internal/enrich/source"
 )
 
-// What a client does unless it is told otherwise.
-const (
-	DefaultBaseURL = "https://www.virustotal.com"
-	DefaultTimeout = 30 * time.Second
-	DefaultMaxBody = 16 << 20
-)
+// DefaultBaseURL is VirusTotal's own server.
+const DefaultBaseURL = "https://www.virustotal.com"
 
-// Options say whom a client asks, and how.
-type Options struct {
-	// BaseURL is an http or https URL, with a path if a proxy serves the API below
-	// one; "" is DefaultBaseURL. A user name and a password in it are sent along,
-	// and shown nowhere.
-	BaseURL string
-	Key     secret.Secret
-	// UserAgent is the name of the program, such as "midden/1.0".
-	UserAgent string
-	// Timeout is for one request from its beginning to the last byte of the
-	// answer; 0 is DefaultTimeout.
-	Timeout time.Duration
-	// MaxBody is how many bytes an answer may have once it is decompressed; 0 is
-	// DefaultMaxBody.
-	MaxBody int64
-	// Transport makes the requests; nil is one that keeps connections open, speaks
-	// HTTP/2 where the server does, and honours the proxies of the environment.
-	Transport http.RoundTripper
-}
-
-// String tells the options without what is secret in them. (Where options stand
-// in an unexported field, package fmt does not ask: then the credentials of a
-// base URL show, though not the key.)
-func (o Options) String() string {
-	return fmt.Sprintf("{BaseURL:%s Key:%s UserAgent:%s Timeout:%v MaxBody:%d}",
-		shown(o.BaseURL), o.Key, printable(o.UserAgent), o.Timeout, o.MaxBody)
-}
-
-// Format writes what String returns, whatever the verb.
-func (o Options) Format(f fmt.State, _ rune) { fmt.Fprint(f, o.String()) }
-
-// MarshalJSON tells the options without what is secret in them.
-func (o Options) MarshalJSON() ([]byte, error) { return json.Marshal(o.String()) }
-
-// shown is what of a base URL may be shown: scheme and host.
-func shown(base string) string {
-	u, err := url.Parse(base)
-	if err != nil || u.Host == "" {
-		return hidden
-	}
-	return (&url.URL{Scheme: u.Scheme, Host: u.Host}).String()
-}
-
-// Why a client cannot be made.
-var (
-	ErrBaseURL   = errors.New("the base URL of VirusTotal is no http or https URL")
-	ErrNoKey     = errors.New("there is no key of VirusTotal")
-	ErrBadKey    = errors.New("the key of VirusTotal has characters that no key has")
-	ErrUserAgent = errors.New("the name of the program has characters that no header may have")
-)
-
-// Client asks VirusTotal. Each call is one request: there are no retries in it
-// and no limit of their rate, as quota and retries are the caller's to keep. It
-// may be used by several goroutines at once.
+// Client asks VirusTotal. Each call is one request. It may be used by several
+// goroutines at once.
 type Client struct {
-	// What is secret is in functions alone: no way of printing looks into them.
-	request   func(ctx context.Context, path ...string) *http.Request
-	clean     func(string) string // makes a text of others fit to be shown
-	echoes    func([]byte) bool   // a body that repeats the key
-	key       func() string
-	origin    string // scheme and host of the base URL
-	transport http.RoundTripper
-	timeout   time.Duration
-	maxBody   int64
-	http1     *atomic.Bool // the last answer came by HTTP/1
-	clock     *clock
+	http *source.Client
+	key  func() string // a function: no way of printing looks into it
 }
 
 // Format writes whom the client asks.
-func (c Client) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "virustotal.Client(%s)", c.origin) }
+func (c Client) Format(f fmt.State, verb rune) { c.http.Format(f, verb) }
 
-// NewClient returns a client, or ErrBaseURL, ErrNoKey, ErrBadKey or
-// ErrUserAgent. It asks nothing yet.
-func NewClient(o Options) (*Client, error) {
-	base, err := url.Parse(strings.TrimSpace(orElse(o.BaseURL, DefaultBaseURL)))
-	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Hostname() == "" ||
-		base.RawQuery != "" || base.Fragment != "" {
-		return nil, ErrBaseURL // the reason would show the URL
+// NewClient returns a client, or the error of source.NewClient. It asks nothing
+// yet.
+func NewClient(o source.Options) (*Client, error) {
+	c, err := source.NewClient(source.API{Name: "VirusTotal", BaseURL: DefaultBaseURL, Root: "/api/v3", KeyHeader: "X-Apikey"}, o)
+	if err != nil {
+		return nil, err
 	}
-	key := o.Key.Reveal()
-	switch {
-	case key == "":
-		return nil, ErrNoKey
-	case !valid(key):
-		return nil, ErrBadKey
-	case strings.ContainsFunc(o.UserAgent, func(r rune) bool { return r < ' ' || r > '~' }):
-		return nil, ErrUserAgent
-	}
-	name, password, basic := "", "", ""
-	if base.User != nil {
-		name = base.User.Username()
-		password, _ = base.User.Password()
-		basic = base64.StdEncoding.EncodeToString([]byte(name + ":" + password))
-	}
-	hideAll := hide(key, orElse(password, name), basic)
-	c := &Client{
-		request: requests(base, key, basic, userAgent(o.UserAgent)),
-		clean:   func(s string) string { return clip(printable(hideAll(s))) },
-		echoes:  func(body []byte) bool { return len(key) >= minSecret && bytes.Contains(body, []byte(key)) },
-		key:     o.Key.Reveal,
-		origin:  shown(base.String()),
-		timeout: orElse(o.Timeout, DefaultTimeout), maxBody: orElse(o.MaxBody, DefaultMaxBody),
-		transport: o.Transport, http1: &atomic.Bool{}, clock: &clock{},
-	}
-	if c.transport == nil {
-		c.transport = newTransport()
-	}
-	return c, nil
+	return &Client{c, o.Key.Reveal}, nil
 }
 
-// minSecret is how long a key is at least that no text holds by chance.
-const minSecret = 16
+// Name is under which its verdicts are kept.
+func (c *Client) Name() string { return cowrie.SourceVirusTotal }
 
-func orElse[T comparable](v, fallback T) T {
-	var zero T
-	if v == zero {
-		return fallback
-	}
-	return v
-}
-
-// Answer is what VirusTotal said of a file.
-type Answer struct {
-	// Verdict is on the file that was asked for. When it was observed is for the
-	// caller's clock to say; so far it is NoTime, and Body is nil.
-	Verdict cowrie.Verdict
-	// Known: VirusTotal has the file. If not, nothing in the verdict is said.
-	Known bool
-	Body  []byte // as it was answered, decompressed
-}
+// Clock returns the time by VirusTotal's clock, to a second or so; false if none
+// of its answers has told it yet.
+func (c *Client) Clock() (time.Time, bool) { return c.http.Clock() }
 
 // File asks for the report on the file with this SHA-256. That VirusTotal does
-// not know the file is an answer; any error is an *Error.
-func (c *Client) File(ctx context.Context, shasum string) (Answer, error) {
+// not know the file is an answer; any error is a *source.Error.
+func (c *Client) File(ctx context.Context, shasum string) (source.Answer, error) {
 	shasum, ok := cowrie.Shasum([]byte(shasum))
 	if !ok {
-		return Answer{}, &Error{Kind: Permanent, Err: ErrNoShasum}
+		return source.Answer{}, &source.Error{Source: "VirusTotal", Kind: source.Permanent, Err: source.ErrNoShasum}
 	}
-	r, failed := c.get(ctx, "files", shasum)
+	r, failed := c.http.Get(ctx, "files", shasum)
 	if failed != nil {
-		return Answer{}, failed
+		return source.Answer{}, failed
 	}
-	code, _ := errorBody(r.body)
-	unknown := r.status == http.StatusNotFound && code == notFound
-	if !unknown && r.status != http.StatusOK {
-		return Answer{}, c.refusal(r, nil)
+	code, _ := errorBody(r.Body)
+	unknown := r.Status == http.StatusNotFound && code == notFound
+	if !unknown && r.Status != http.StatusOK {
+		return source.Answer{}, c.refusal(r, nil)
 	}
-	if c.echoes(r.body) { // it must not be kept
-		e := c.refusal(r, ErrEcho)
-		e.Kind = Transient
-		return Answer{}, e
+	if c.http.Echoes(r.Body) { // it must not be kept
+		e := c.refusal(r, source.ErrEcho)
+		e.Kind = source.Transient
+		return source.Answer{}, e
 	}
 	if unknown {
-		return Answer{Verdict: cowrie.NewVerdict(shasum, cowrie.SourceVirusTotal, cowrie.NoTime), Body: r.body}, nil
+		return source.Answer{Verdict: cowrie.NewVerdict(shasum, cowrie.SourceVirusTotal, cowrie.NoTime), Body: r.Body}, nil
 	}
-	v, err := ParseFile(r.body)
+	v, err := ParseFile(r.Body)
 	if err == nil && v.Shasum != shasum {
-		err = ErrOtherFile
+		err = source.ErrOtherFile
 	}
 	if err != nil {
-		return Answer{}, c.refusal(r, err)
+		return source.Answer{}, c.refusal(r, err)
 	}
-	return Answer{Verdict: v, Known: true, Body: r.body}, nil
+	return source.Answer{Verdict: v, Known: true, Body: r.Body}, nil
+}
+
+const notFound = "NotFoundError"
+
+// errorBody reads an error of VirusTotal. The code is "" if there is none, or
+// none that could be VirusTotal's.
+func errorBody(body []byte) (code, message string) {
+	var b struct {
+		Error struct {
+			Code    string `json:"code"`
+			Message string `json:"message"`
+		} `json:"error"`
+	}
+	if json.Unmarshal(body, &b) != nil || len(b.Error.Code) > 64 {
+		return "", ""
+	}
+	for _, c := range b.Error.Code {
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z') {
+			return "", ""
+		}
+	}
+	return b.Error.Code, b.Error.Message
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"midden/internal/cowrie"
+	"midden/internal/enrich/source"
 	"midden/internal/enrich/virustotal/vttest"
 	"midden/internal/secret"
 )
@@ -46,26 +47,28 @@ func serve(t testing.TB) *vttest.Server {
 	return s
 }
 
-func client(t testing.TB, o Options) *Client {
+func client(t testing.TB, o source.Options) *Client {
 	t.Helper()
-	o.Key = NewKey(canary)
+	o.Key = source.NewKey(canary)
+	if o.Transport == nil {
+		transport := source.NewTransport()
+		t.Cleanup(transport.CloseIdleConnections)
+		o.Transport = transport
+	}
 	c, err := NewClient(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if tr, ok := c.transport.(*http.Transport); ok {
-		t.Cleanup(tr.CloseIdleConnections)
-	}
 	return c
 }
 
-// fails makes sure that err is an *Error of this kind.
-func fails(t *testing.T, name string, err error, want Kind) *Error {
+// fails makes sure that err is an *source.Error of this kind.
+func fails(t *testing.T, name string, err error, want source.Kind) *source.Error {
 	t.Helper()
-	e, ok := errors.AsType[*Error](err)
+	e, ok := errors.AsType[*source.Error](err)
 	if !ok {
-		t.Errorf("%s: got %v, want an *Error", name, err)
-		return &Error{}
+		t.Errorf("%s: got %v, want an *source.Error", name, err)
+		return &source.Error{}
 	}
 	if e.Kind != want {
 		t.Errorf("%s: %q is %q, want %q", name, e, e.Kind, want)
@@ -75,7 +78,7 @@ func fails(t *testing.T, name string, err error, want Kind) *Error {
 
 func TestFile(t *testing.T) {
 	s := serve(t)
-	c := client(t, Options{BaseURL: s.URL, UserAgent: "midden/test"})
+	c := client(t, source.Options{BaseURL: s.URL, UserAgent: "midden/test"})
 	got, err := c.File(t.Context(), strings.ToUpper(hashA))
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +87,7 @@ func TestFile(t *testing.T) {
 		v.AnalysedAt, v.FirstSubmission = at("2023-11-14T22:13:20"), at("2023-07-22T04:26:40")
 		v.Classification, v.Description = "trojan.made/up", "ELF"
 	})
-	if diff := cmp.Diff(Answer{Verdict: want, Known: true, Body: sample.Report()}, got); diff != "" {
+	if diff := cmp.Diff(source.Answer{Verdict: want, Known: true, Body: sample.Report()}, got); diff != "" {
 		t.Errorf("known (-want +got):\n%s", diff)
 	}
 	got, err = c.File(t.Context(), hashB)
@@ -102,8 +105,8 @@ func TestFile(t *testing.T) {
 			t.Errorf("request %+v", r)
 		}
 	}
-	e := fails(t, "no hash", second(c.File(t.Context(), "x/../../y")), Permanent)
-	if !errors.Is(e, ErrNoShasum) || s.LookUps() != 2 {
+	e := fails(t, "no hash", second(c.File(t.Context(), "x/../../y")), source.Permanent)
+	if !errors.Is(e, source.ErrNoShasum) || s.LookUps() != 2 {
 		t.Errorf("no hash: %v, %d look-ups", e, s.LookUps())
 	}
 }
@@ -116,52 +119,52 @@ const maxTestBody = 1 << 20
 // faults are all that can go wrong in an answer on hashA.
 var faults = map[string]struct {
 	fault vttest.Fault
-	kind  Kind // "" if it is no error
+	kind  source.Kind // "" if it is no error
 	match error
 }{
-	"HTML 200":          {vttest.HTML(200), Transient, ErrNotJSON},
-	"HTML 400":          {vttest.HTML(400), Transient, errNotTheirs},
-	"HTML 401":          {vttest.HTML(401), KeyRefused, errNotTheirs},
-	"HTML 403":          {vttest.HTML(403), Transient, errNotTheirs},
-	"HTML 404":          {vttest.HTML(404), Transient, errNotTheirs},
-	"HTML 407":          {vttest.HTML(407), Transient, errNotTheirs},
-	"HTML 429":          {vttest.HTML(429), QuotaSpent, errNotTheirs},
-	"HTML 500":          {vttest.HTML(500), Transient, errNotTheirs},
-	"HTML 502":          {vttest.HTML(502), Transient, errNotTheirs},
-	"HTML 503":          {vttest.HTML(503), Transient, errNotTheirs},
-	"404 of another":    {vttest.Refuse(404, "Whatever", ""), Transient, nil},
-	"404, a text":       {vttest.Raw(404, "application/json", `"NotFoundError"`), Transient, errNotTheirs},
-	"404, cut":          {vttest.Raw(404, "application/json", `{"error":{"code":"NotFoundError"`), Transient, errNotTheirs},
-	"404 that is 200":   {vttest.Refuse(200, "NotFoundError", ""), Transient, nil},
-	"400 that is 200":   {vttest.Refuse(200, "BadRequestError", ""), Transient, nil},
-	"no code":           {vttest.Refuse(400, "", "x"), Transient, errNotTheirs},
-	"a code of text":    {vttest.Refuse(400, "<b>\x1b[31m", "x"), Transient, errNotTheirs},
-	"204":               {vttest.Redirect(204, ""), Transient, errNotTheirs},
-	"empty":             {vttest.Empty(), Transient, ErrEmpty},
-	"empty gzip":        {withHeader("Content-Encoding", "gzip", vttest.Raw(200, "application/json", "")), Transient, ErrEmpty},
-	"another encoding":  {withHeader("Content-Encoding", "br", vttest.Raw(200, "application/json", "x")), Transient, nil},
-	"truncated gzip":    {vttest.TruncatedGzip(), Transient, nil},
-	"broken gzip":       {vttest.BrokenGzip(), Transient, nil},
-	"no gzip":           {vttest.NotGzip(), Transient, nil},
-	"cut off":           {vttest.Cut(), Transient, nil},
-	"half a report":     {vttest.Raw(200, "application/json", whole[:300]), Transient, ErrBroken},
-	"1 GB":              {vttest.Endless(1 << 30), TooLarge, errTooLarge},
-	"1 GB of gzip":      {vttest.Bomb(1 << 30), TooLarge, errTooLarge},
-	"announced too big": {vttest.Raw(200, "application/json", strings.Repeat(" ", maxTestBody+1)), TooLarge, errTooLarge},
-	"a large error":     {vttest.Raw(500, "application/json", strings.Repeat(" ", 4*maxErrorBody)), Transient, errNotTheirs},
-	"reset":             {vttest.Reset(), Transient, nil},
-	"reset midway":      {vttest.ResetMidway(), Transient, nil},
-	"another file":      {vttest.Instead(vttest.File{SHA256: hashB, Stats: sample.Stats}), Transient, ErrOtherFile},
-	"a URL":             {vttest.Raw(200, "application/json", strings.Replace(whole, `"file"`, `"url"`, 1)), Transient, ErrNoHash},
-	"no stats":          {vttest.Without("last_analysis_stats"), Transient, ErrNoStats},
-	"absurd":            {vttest.With(map[string]any{"last_analysis_date": 1e18}), Transient, ErrAbsurd},
-	"301":               {vttest.Redirect(301, "https://elsewhere.test/x"), Transient, errRedirected},
-	"302 to itself":     {vttest.Redirect(302, "/api/v3/files/"+hashA), Transient, errRedirected},
-	"307, no URL":       {vttest.Redirect(307, ":"), Transient, errRedirected},
-	"repeats the key":   {vttest.With(map[string]any{"vhash": canary}), Transient, ErrEcho},
-	"404 with the key":  {vttest.EchoKey(404, "NotFoundError"), Transient, ErrEcho},
-	"401 with the key":  {vttest.EchoKey(401, "WrongCredentialsError"), KeyRefused, nil},
-	"502 with the key":  {vttest.EchoKey(502, "TransientError"), Transient, nil},
+	"HTML 200":          {vttest.HTML(200), source.Transient, ErrNotJSON},
+	"HTML 400":          {vttest.HTML(400), source.Transient, source.ErrNotTheirs},
+	"HTML 401":          {vttest.HTML(401), source.KeyRefused, source.ErrNotTheirs},
+	"HTML 403":          {vttest.HTML(403), source.Transient, source.ErrNotTheirs},
+	"HTML 404":          {vttest.HTML(404), source.Transient, source.ErrNotTheirs},
+	"HTML 407":          {vttest.HTML(407), source.Transient, source.ErrNotTheirs},
+	"HTML 429":          {vttest.HTML(429), source.QuotaSpent, source.ErrNotTheirs},
+	"HTML 500":          {vttest.HTML(500), source.Transient, source.ErrNotTheirs},
+	"HTML 502":          {vttest.HTML(502), source.Transient, source.ErrNotTheirs},
+	"HTML 503":          {vttest.HTML(503), source.Transient, source.ErrNotTheirs},
+	"404 of another":    {vttest.Refuse(404, "Whatever", ""), source.Transient, nil},
+	"404, a text":       {vttest.Raw(404, "application/json", `"NotFoundError"`), source.Transient, source.ErrNotTheirs},
+	"404, cut":          {vttest.Raw(404, "application/json", `{"error":{"code":"NotFoundError"`), source.Transient, source.ErrNotTheirs},
+	"404 that is 200":   {vttest.Refuse(200, "NotFoundError", ""), source.Transient, nil},
+	"400 that is 200":   {vttest.Refuse(200, "BadRequestError", ""), source.Transient, nil},
+	"no code":           {vttest.Refuse(400, "", "x"), source.Transient, source.ErrNotTheirs},
+	"a code of text":    {vttest.Refuse(400, "<b>\x1b[31m", "x"), source.Transient, source.ErrNotTheirs},
+	"204":               {vttest.Redirect(204, ""), source.Transient, source.ErrNotTheirs},
+	"empty":             {vttest.Empty(), source.Transient, ErrEmpty},
+	"empty gzip":        {withHeader("Content-Encoding", "gzip", vttest.Raw(200, "application/json", "")), source.Transient, ErrEmpty},
+	"another encoding":  {withHeader("Content-Encoding", "br", vttest.Raw(200, "application/json", "x")), source.Transient, nil},
+	"truncated gzip":    {vttest.TruncatedGzip(), source.Transient, nil},
+	"broken gzip":       {vttest.BrokenGzip(), source.Transient, nil},
+	"no gzip":           {vttest.NotGzip(), source.Transient, nil},
+	"cut off":           {vttest.Cut(), source.Transient, nil},
+	"half a report":     {vttest.Raw(200, "application/json", whole[:300]), source.Transient, ErrBroken},
+	"1 GB":              {vttest.Endless(1 << 30), source.TooLarge, source.ErrTooLarge},
+	"1 GB of gzip":      {vttest.Bomb(1 << 30), source.TooLarge, source.ErrTooLarge},
+	"announced too big": {vttest.Raw(200, "application/json", strings.Repeat(" ", maxTestBody+1)), source.TooLarge, source.ErrTooLarge},
+	"a large error":     {vttest.Raw(500, "application/json", strings.Repeat(" ", 256<<10)), source.Transient, source.ErrNotTheirs},
+	"reset":             {vttest.Reset(), source.Transient, nil},
+	"reset midway":      {vttest.ResetMidway(), source.Transient, nil},
+	"another file":      {vttest.Instead(vttest.File{SHA256: hashB, Stats: sample.Stats}), source.Transient, source.ErrOtherFile},
+	"a URL":             {vttest.Raw(200, "application/json", strings.Replace(whole, `"file"`, `"url"`, 1)), source.Transient, ErrNoHash},
+	"no stats":          {vttest.Without("last_analysis_stats"), source.Transient, ErrNoStats},
+	"absurd":            {vttest.With(map[string]any{"last_analysis_date": 1e18}), source.Transient, ErrAbsurd},
+	"301":               {vttest.Redirect(301, "https://elsewhere.test/x"), source.Transient, source.ErrRedirected},
+	"302 to itself":     {vttest.Redirect(302, "/api/v3/files/"+hashA), source.Transient, source.ErrRedirected},
+	"307, no URL":       {vttest.Redirect(307, ":"), source.Transient, source.ErrRedirected},
+	"repeats the key":   {vttest.With(map[string]any{"vhash": canary}), source.Transient, source.ErrEcho},
+	"404 with the key":  {vttest.EchoKey(404, "NotFoundError"), source.Transient, source.ErrEcho},
+	"401 with the key":  {vttest.EchoKey(401, "WrongCredentialsError"), source.KeyRefused, nil},
+	"502 with the key":  {vttest.EchoKey(502, "TransientError"), source.Transient, nil},
 	"no attributes":     {vttest.Without("md5", "names", "last_analysis_date", "last_analysis_results", "sha256"), "", nil},
 	"numbers as text":   {vttest.NumbersAsText(), "", nil},
 	"back in time": {vttest.Instead(vttest.File{SHA256: hashA, Stats: &vttest.Stats{Undetected: 60},
@@ -175,7 +178,7 @@ func TestFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := serve(t)
-			c := client(t, Options{BaseURL: s.URL, MaxBody: maxTestBody})
+			c := client(t, source.Options{BaseURL: s.URL, MaxBody: maxTestBody})
 			if err := second(c.File(t.Context(), hashB)); err != nil {
 				t.Fatal(err)
 			}
@@ -204,16 +207,16 @@ func TestFaults(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	want := map[string]Kind{
-		"BadRequestError": Permanent, "InvalidArgumentError": Permanent, "NotAvailableYet": Transient,
-		"UnselectiveContentQueryError": Permanent, "UnsupportedContentQueryError": Permanent,
-		"AuthenticationRequiredError": KeyRefused, "UserNotActiveError": KeyRefused, "WrongCredentialsError": KeyRefused,
-		"ForbiddenError": Forbidden, "AlreadyExistsError": Permanent, "FailedDependencyError": Transient,
-		"QuotaExceededError": QuotaSpent, "TooManyRequestsError": QuotaSpent,
-		"TransientError": Transient, "DeadlineExceededError": Transient,
+	want := map[string]source.Kind{
+		"BadRequestError": source.Permanent, "InvalidArgumentError": source.Permanent, "NotAvailableYet": source.Transient,
+		"UnselectiveContentQueryError": source.Permanent, "UnsupportedContentQueryError": source.Permanent,
+		"AuthenticationRequiredError": source.KeyRefused, "UserNotActiveError": source.KeyRefused, "WrongCredentialsError": source.KeyRefused,
+		"ForbiddenError": source.Forbidden, "AlreadyExistsError": source.Permanent, "FailedDependencyError": source.Transient,
+		"QuotaExceededError": source.QuotaSpent, "TooManyRequestsError": source.QuotaSpent,
+		"TransientError": source.Transient, "DeadlineExceededError": source.Transient,
 	}
 	s := serve(t)
-	c := client(t, Options{BaseURL: s.URL})
+	c := client(t, source.Options{BaseURL: s.URL})
 	for _, r := range vttest.Refusals {
 		if r.Code == notFound {
 			continue // an answer
@@ -237,7 +240,7 @@ func TestRefusals(t *testing.T) {
 
 func TestRefusalTexts(t *testing.T) {
 	s := serve(t)
-	c := client(t, Options{BaseURL: s.URL})
+	c := client(t, source.Options{BaseURL: s.URL})
 	for _, one := range []struct {
 		fault vttest.Fault
 		want  string
@@ -252,7 +255,7 @@ func TestRefusalTexts(t *testing.T) {
 			"VirusTotal: HTTP 400: BadRequestError: " + strings.Repeat("x", 240) + "[hidden]"},
 		{vttest.Refuse(400, "BadRequestError", strings.Repeat("x", 1000)),
 			"VirusTotal: HTTP 400: BadRequestError: " + strings.Repeat("x", 253) + "…"},
-		{vttest.HTML(502), "VirusTotal: HTTP 502: not in the form of VirusTotal"},
+		{vttest.HTML(502), "VirusTotal: HTTP 502: not in its form"},
 		{vttest.Redirect(302, "https://u:p@elsewhere.test/login?k="+canary),
 			"VirusTotal: HTTP 302: a redirect is not followed: to https://elsewhere.test"},
 		{vttest.Empty(), "VirusTotal: HTTP 200: empty"},
@@ -276,10 +279,10 @@ func TestMaxBody(t *testing.T) {
 			}
 			return http.DefaultTransport.RoundTrip(r)
 		})
-		if err := second(client(t, Options{BaseURL: s.URL, MaxBody: size, Transport: plain}).File(t.Context(), hashA)); err != nil {
+		if err := second(client(t, source.Options{BaseURL: s.URL, MaxBody: size, Transport: plain}).File(t.Context(), hashA)); err != nil {
 			t.Errorf("%q, just fits: %v", agent, err)
 		}
-		fails(t, "a byte less", second(client(t, Options{BaseURL: s.URL, MaxBody: size - 1, Transport: plain}).File(t.Context(), hashA)), TooLarge)
+		fails(t, "a byte less", second(client(t, source.Options{BaseURL: s.URL, MaxBody: size - 1, Transport: plain}).File(t.Context(), hashA)), source.TooLarge)
 	}
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 }
@@ -292,8 +295,8 @@ func TestStall(t *testing.T) {
 	for name, fault := range map[string]vttest.Fault{"at the beginning": vttest.Stall(), "midway": vttest.StallMidway()} {
 		s := serve(t)
 		s.FailNext(-1, fault)
-		c := client(t, Options{BaseURL: s.URL, Timeout: 50 * time.Millisecond})
-		e := fails(t, name, second(c.File(t.Context(), hashA)), Transient)
+		c := client(t, source.Options{BaseURL: s.URL, Timeout: 50 * time.Millisecond})
+		e := fails(t, name, second(c.File(t.Context(), hashA)), source.Transient)
 		if !errors.Is(e, os.ErrDeadlineExceeded) || !strings.Contains(e.Error(), "no whole answer in 50ms") {
 			t.Errorf("%s: %v", name, e)
 		}
@@ -301,7 +304,7 @@ func TestStall(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		s.Mend()
 		s.FailNext(1, func(x *vttest.Exchange) { cancel(); fault(x) })
-		e = fails(t, name+", stopped", second(client(t, Options{BaseURL: s.URL}).File(ctx, hashA)), Stopped)
+		e = fails(t, name+", stopped", second(client(t, source.Options{BaseURL: s.URL}).File(ctx, hashA)), source.Stopped)
 		if !errors.Is(e, context.Canceled) || s.Asked(hashA) != 2 {
 			t.Errorf("%s, stopped: %v, %d requests", name, e, s.Asked(hashA))
 		}
@@ -309,7 +312,7 @@ func TestStall(t *testing.T) {
 	ctx, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
 	defer cancel()
 	s := serve(t)
-	e := fails(t, "too late", second(client(t, Options{BaseURL: s.URL}).File(ctx, hashA)), Stopped)
+	e := fails(t, "too late", second(client(t, source.Options{BaseURL: s.URL}).File(ctx, hashA)), source.Stopped)
 	if !errors.Is(e, context.DeadlineExceeded) || s.LookUps() != 0 {
 		t.Errorf("too late: %v, %d requests", e, s.LookUps())
 	}
@@ -333,14 +336,17 @@ func TestNoConnection(t *testing.T) {
 	dns := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
 		return nil, &net.DNSError{Err: "no such host", Name: "vt.test", IsNotFound: true}
 	}}
-	for name, o := range map[string]Options{
+	for name, o := range map[string]source.Options{
 		"refused":     {BaseURL: closed.URL},
 		"TLS":         {BaseURL: secure.URL},
 		"no HTTP":     {BaseURL: mute.URL},
 		"no TLS":      {BaseURL: strings.Replace(mute.URL, "http:", "https:", 1)},
 		"a wrong DNS": {BaseURL: "https://vt.test", Transport: dns},
 	} {
-		e := fails(t, name, second(client(t, o).File(t.Context(), hashA)), Transient)
+		e := fails(t, name, second(client(t, o).File(t.Context(), hashA)), source.Transient)
+		if reached := name == "no HTTP"; e.Unsent == reached {
+			t.Errorf("%s: unsent is %v", name, e.Unsent)
+		}
 		if e.Err == nil || e.Status != 0 || strings.Contains(e.Error(), canary) || strings.Contains(e.Error(), "\x1b") {
 			t.Errorf("%s: %#v", name, e)
 		}
@@ -353,7 +359,7 @@ func TestRedirect(t *testing.T) {
 	s := serve(t)
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		s.FailNext(1, vttest.Redirect(status, other.URL+"/api/v3/files/"+hashA))
-		e := fails(t, "redirect", second(client(t, Options{BaseURL: s.URL}).File(t.Context(), hashA)), Transient)
+		e := fails(t, "redirect", second(client(t, source.Options{BaseURL: s.URL}).File(t.Context(), hashA)), source.Transient)
 		if !strings.Contains(e.Error(), other.URL) {
 			t.Error(e)
 		}
@@ -384,14 +390,14 @@ func TestConnections(t *testing.T) {
 			}
 		}
 		server.EnableHTTP2 = version == 2
-		transport := newTransport()
+		transport := source.NewTransport()
 		if version == 2 {
 			server.StartTLS()
 			transport.TLSClientConfig = &tls.Config{RootCAs: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
 		} else {
 			server.Start()
 		}
-		c := client(t, Options{BaseURL: server.URL, Transport: transport})
+		c := client(t, source.Options{BaseURL: server.URL, Transport: transport})
 		s.FailFile(hashB, 1, vttest.HTML(502))
 		for i := range 10 {
 			if answer, err := c.File(t.Context(), hashA); err != nil || !answer.Known {
@@ -406,7 +412,7 @@ func TestConnections(t *testing.T) {
 		}
 		if version == 2 {
 			s.FailFile(hashA, 1, vttest.Reset())
-			fails(t, "reset", second(c.File(t.Context(), hashA)), Transient)
+			fails(t, "reset", second(c.File(t.Context(), hashA)), source.Transient)
 			if n := s.Asked(hashA); n != 11 {
 				t.Errorf("reset: %d requests", n-10)
 			}
@@ -418,7 +424,7 @@ func TestConnections(t *testing.T) {
 
 func TestConcurrent(t *testing.T) {
 	s := serve(t)
-	c := client(t, Options{BaseURL: s.URL})
+	c := client(t, source.Options{BaseURL: s.URL})
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
@@ -440,7 +446,7 @@ func TestQuotas(t *testing.T) {
 	s := vttest.New(t)
 	s.AddAccount(vttest.Account{Key: canary, User: "user", Minute: 4, Day: 500, Month: 15500, UsedDay: 17, UsedMonth: 137,
 		Group: &vttest.Group{Day: 20, Month: 100000, UsedDay: 19}})
-	c := client(t, Options{BaseURL: s.URL + "/"})
+	c := client(t, source.Options{BaseURL: s.URL + "/"})
 	got, err := c.Quotas(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -480,19 +486,19 @@ func TestQuotas(t *testing.T) {
 	}
 	for name, one := range map[string]struct {
 		fault vttest.Fault
-		kind  Kind
+		kind  source.Kind
 		match error
 	}{
-		"none":     {day(`{}`), Transient, ErrNoQuotas},
-		"mistyped": {day(`[4]`), Transient, ErrNoQuotas},
-		"absurd":   {day(`{"user":{"allowed":"x"}}`), Transient, ErrNoQuotas},
-		"empty":    {vttest.Empty(), Transient, ErrEmpty},
-		"HTML":     {vttest.HTML(200), Transient, ErrNotJSON},
-		"502":      {vttest.HTML(502), Transient, errNotTheirs},
-		"401":      {vttest.EchoKey(401, "WrongCredentialsError"), KeyRefused, nil},
-		"403":      {vttest.EchoKey(403, "ForbiddenError"), Forbidden, nil},
-		"404":      {vttest.EchoKey(404, "NotFoundError"), Permanent, nil},
-		"429":      {vttest.EchoKey(429, "QuotaExceededError"), QuotaSpent, nil},
+		"none":     {day(`{}`), source.Transient, ErrNoQuotas},
+		"mistyped": {day(`[4]`), source.Transient, ErrNoQuotas},
+		"absurd":   {day(`{"user":{"allowed":"x"}}`), source.Transient, ErrNoQuotas},
+		"empty":    {vttest.Empty(), source.Transient, ErrEmpty},
+		"HTML":     {vttest.HTML(200), source.Transient, ErrNotJSON},
+		"502":      {vttest.HTML(502), source.Transient, source.ErrNotTheirs},
+		"401":      {vttest.EchoKey(401, "WrongCredentialsError"), source.KeyRefused, nil},
+		"403":      {vttest.EchoKey(403, "ForbiddenError"), source.Forbidden, nil},
+		"404":      {vttest.EchoKey(404, "NotFoundError"), source.Permanent, nil},
+		"429":      {vttest.EchoKey(429, "QuotaExceededError"), source.QuotaSpent, nil},
 	} {
 		s.FailOther(1, one.fault)
 		if e := fails(t, name, second(c.Quotas(t.Context())), one.kind); one.match != nil && !errors.Is(e, one.match) {
@@ -506,25 +512,25 @@ func TestQuotas(t *testing.T) {
 
 func TestNewClientRefuses(t *testing.T) {
 	const secret = "hunter2hunter2hunter2"
-	key := NewKey(canary)
+	key := source.NewKey(canary)
 	for name, c := range map[string]struct {
-		o    Options
+		o    source.Options
 		want error
 	}{
-		"no key":            {Options{}, ErrNoKey},
-		"an empty key":      {Options{Key: NewKey(" \n")}, ErrNoKey},
-		"two lines":         {Options{Key: NewKey(secret + "\nx")}, ErrBadKey},
-		"a quoted key":      {Options{Key: NewKey(`"` + secret + `"`)}, ErrBadKey},
-		"a key with é":      {Options{Key: NewKey(secret + "é")}, ErrBadKey},
-		"no scheme":         {Options{Key: key, BaseURL: "u:" + secret + "@vt.test"}, ErrBaseURL},
-		"another scheme":    {Options{Key: key, BaseURL: "ftp://u:" + secret + "@vt.test"}, ErrBaseURL},
-		"no host":           {Options{Key: key, BaseURL: "https://u:" + secret + "@/x"}, ErrBaseURL},
-		"a port alone":      {Options{Key: key, BaseURL: "https://:80"}, ErrBaseURL},
-		"broken":            {Options{Key: key, BaseURL: "https://u:" + secret + "@vt.test/%zz"}, ErrBaseURL},
-		"a query":           {Options{Key: key, BaseURL: "https://vt.test/?key=" + secret}, ErrBaseURL},
-		"a fragment":        {Options{Key: key, BaseURL: "https://vt.test/#" + secret}, ErrBaseURL},
-		"a broken name":     {Options{Key: key, UserAgent: "a\r\nX: y"}, ErrUserAgent},
-		"a name with a bit": {Options{Key: key, UserAgent: "é"}, ErrUserAgent},
+		"no key":            {source.Options{}, source.ErrNoKey},
+		"an empty key":      {source.Options{Key: source.NewKey(" \n")}, source.ErrNoKey},
+		"two lines":         {source.Options{Key: source.NewKey(secret + "\nx")}, source.ErrBadKey},
+		"a quoted key":      {source.Options{Key: source.NewKey(`"` + secret + `"`)}, source.ErrBadKey},
+		"a key with é":      {source.Options{Key: source.NewKey(secret + "é")}, source.ErrBadKey},
+		"no scheme":         {source.Options{Key: key, BaseURL: "u:" + secret + "@vt.test"}, source.ErrBaseURL},
+		"another scheme":    {source.Options{Key: key, BaseURL: "ftp://u:" + secret + "@vt.test"}, source.ErrBaseURL},
+		"no host":           {source.Options{Key: key, BaseURL: "https://u:" + secret + "@/x"}, source.ErrBaseURL},
+		"a port alone":      {source.Options{Key: key, BaseURL: "https://:80"}, source.ErrBaseURL},
+		"broken":            {source.Options{Key: key, BaseURL: "https://u:" + secret + "@vt.test/%zz"}, source.ErrBaseURL},
+		"a query":           {source.Options{Key: key, BaseURL: "https://vt.test/?key=" + secret}, source.ErrBaseURL},
+		"a fragment":        {source.Options{Key: key, BaseURL: "https://vt.test/#" + secret}, source.ErrBaseURL},
+		"a broken name":     {source.Options{Key: key, UserAgent: "a\r\nX: y"}, source.ErrUserAgent},
+		"a name with a bit": {source.Options{Key: key, UserAgent: "é"}, source.ErrUserAgent},
 	} {
 		got, err := NewClient(c.o)
 		if got != nil || !errors.Is(err, c.want) {
@@ -553,47 +559,11 @@ func TestBaseURL(t *testing.T) {
 			got = r.URL.String() + " " + user + " " + password
 			return nil, errors.New("no")
 		})
-		c := client(t, Options{BaseURL: "https://u:p@vt.test" + base, Transport: echo})
-		fails(t, base, second(c.File(t.Context(), hashA)), Transient)
+		c := client(t, source.Options{BaseURL: "https://u:p@vt.test" + base, Transport: echo})
+		fails(t, base, second(c.File(t.Context(), hashA)), source.Transient)
 		if want := "https://vt.test" + want + hashA + " u p"; got != want {
 			t.Errorf("%q: got %s, want %s", base, got, want)
 		}
-	}
-}
-
-func TestRetryAfter(t *testing.T) {
-	now := time.Date(2024, 2, 29, 12, 0, 0, 0, time.UTC)
-	date := func(d time.Duration) string { return now.Add(d).Format(http.TimeFormat) }
-	for _, c := range []struct {
-		header, date string
-		want         time.Duration
-	}{
-		{"", "", 0},
-		{"0", "", 0},
-		{"30", "", 30 * time.Second},
-		{" 30 ", "", 30 * time.Second},
-		{"-5", "", 0},
-		{"86400", "", 24 * time.Hour},
-		{"86401", "", 24 * time.Hour},
-		{"99999999999999999999999", "", 24 * time.Hour},
-		{"-99999999999999999999999", "", 0},
-		{"9223372036854775807", "", 24 * time.Hour},
-		{"1.5", "", 0},
-		{"soon", "", 0},
-		{date(time.Minute), "", time.Minute},
-		{date(-time.Minute), "", 0},
-		{date(48 * time.Hour), "", 24 * time.Hour},
-		// A clock that is ten years off does not matter.
-		{date(87600*time.Hour + time.Minute), date(87600 * time.Hour), time.Minute},
-		{date(time.Minute), "yesterday", time.Minute},
-	} {
-		h := http.Header{"Retry-After": {c.header}, "Date": {c.date}}
-		if got := retryAfter(h, now); got != c.want {
-			t.Errorf("%q at %q: got %v, want %v", c.header, c.date, got, c.want)
-		}
-	}
-	if got := retryAfter(http.Header{}, now); got != 0 {
-		t.Errorf("no header: %v", got)
 	}
 }
 
@@ -607,7 +577,7 @@ func TestCanary(t *testing.T) {
 	note := func(v any) {
 		fmt.Fprintf(&said, "%v %+v %#v %s %q %x %X %d %T\n", v, v, v, v, v, v, v, v, v)
 		fmt.Fprintf(&said, "%v %+v %#v\n", struct{ V any }{v}, struct{ V any }{v}, struct{ V any }{v})
-		if _, ok := v.(Options); !ok { // of those, only the key hides in a field that is not exported
+		if _, ok := v.(source.Options); !ok { // of those, only the key hides in a field that is not exported
 			fmt.Fprintf(&said, "%v %+v %#v\n", struct{ v any }{v}, struct{ v any }{v}, struct{ v any }{v})
 		}
 		b, err := json.Marshal(v)
@@ -617,7 +587,7 @@ func TestCanary(t *testing.T) {
 
 	s := serve(t)
 	base := strings.Replace(s.URL, "://", "://user:"+"p4ssw0rd%2Fof+the%20base"+"@", 1)
-	o := Options{BaseURL: base, Key: NewKey(canary), MaxBody: maxTestBody, Timeout: 5 * time.Second, UserAgent: "midden/test"}
+	o := source.Options{BaseURL: base, Key: source.NewKey(canary), MaxBody: maxTestBody, Timeout: 5 * time.Second, UserAgent: "midden/test"}
 	note(o)
 	note(&o)
 	note(o.Key)
@@ -625,11 +595,13 @@ func TestCanary(t *testing.T) {
 	o.BaseURL = base + "/%zz"
 	note(o)
 	o.BaseURL = base
+	transport := source.NewTransport()
+	defer transport.CloseIdleConnections()
+	o.Transport = transport
 	c, err := NewClient(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.transport.(*http.Transport).CloseIdleConnections()
 	note(c)
 	note(*c)
 
@@ -685,7 +657,7 @@ func TestCanary(t *testing.T) {
 			}
 		}
 	}
-	if said.Len() < 10000 || !bytes.Contains(said.Bytes(), []byte(hidden)) {
+	if said.Len() < 10000 || !bytes.Contains(said.Bytes(), []byte("[hidden]")) {
 		t.Errorf("the test says next to nothing: %d bytes", said.Len())
 	}
 }
@@ -695,7 +667,7 @@ func TestCanary(t *testing.T) {
 func TestProxy(t *testing.T) {
 	const asks = "MIDDEN_TEST_PROXY"
 	if os.Getenv(asks) != "" {
-		c := client(t, Options{BaseURL: "http://vt.test"})
+		c := client(t, source.Options{BaseURL: "http://vt.test"})
 		answer, err := c.File(t.Context(), hashA)
 		fmt.Printf("known %v, error %v, %+v\n", answer.Known, err, errors.Unwrap(err))
 		return

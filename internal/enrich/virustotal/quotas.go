@@ -41,17 +41,17 @@ func (a Allowance) told() bool { return a.Allowed >= 0 }
 
 func (a Allowance) left() int64 { return max(a.Allowed-max(a.Used, 0), 0) }
 
-// Quotas asks for the quotas of the key; any error is an *Error. The key is in
+// Quotas asks for the quotas of the key; any error is a *source.Error. The key is in
 // the URL of this request.
 func (c *Client) Quotas(ctx context.Context) (Quotas, error) {
-	r, failed := c.get(ctx, "users", c.key(), "overall_quotas")
+	r, failed := c.http.Get(ctx, "users", c.key(), "overall_quotas")
 	if failed != nil {
 		return Quotas{}, failed
 	}
-	if r.status != http.StatusOK {
+	if r.Status != http.StatusOK {
 		return Quotas{}, c.refusal(r, nil)
 	}
-	q, err := parseQuotas(r.body)
+	q, err := parseQuotas(r.Body)
 	if err != nil {
 		return Quotas{}, c.refusal(r, err)
 	}

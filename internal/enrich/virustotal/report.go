@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"midden/internal/cowrie"
+	"midden/internal/enrich/source"
 )
 
 // Why a body is no verdict on a file. An answer that is an error is an
@@ -38,10 +39,6 @@ func (e *AnswerError) Error() string {
 	}
 	return text
 }
-
-// maxText is how many bytes of a text of VirusTotal are kept; the body keeps
-// it all.
-const maxText = 256
 
 // maxEngines is more than there will ever be: VirusTotal asks some 70.
 const maxEngines = 1000
@@ -75,8 +72,8 @@ func ParseFile(body []byte) (cowrie.Verdict, error) {
 		return cowrie.Verdict{}, ErrAbsurd
 	}
 	v.AnalysedAt, v.FirstSubmission = attributes.LastAnalysis.time(), attributes.FirstSubmission.time()
-	v.Classification = clip(attributes.Threat.Label)
-	v.Description = clip(attributes.TypeDescription)
+	v.Classification = source.Clip(attributes.Threat.Label)
+	v.Description = source.Clip(attributes.TypeDescription)
 	return v, nil
 }
 
@@ -138,7 +135,7 @@ func decode(body []byte) (*answer, error) {
 		}
 	}
 	if a.Error != nil {
-		return nil, &AnswerError{Code: clip(a.Error.Code), Message: clip(a.Error.Message)}
+		return nil, &AnswerError{Code: source.Clip(a.Error.Code), Message: source.Clip(a.Error.Message)}
 	}
 	return a, nil
 }
@@ -251,17 +248,4 @@ func scalar(b []byte) string {
 		return ""
 	}
 	return strings.TrimSpace(strings.Trim(string(b), `"`))
-}
-
-// clip cuts a text to maxText bytes, with "…" at its end, and no character in
-// two.
-func clip(s string) string {
-	if len(s) <= maxText {
-		return s
-	}
-	end := maxText - len("…")
-	for end > 0 && s[end]&0xc0 == 0x80 {
-		end--
-	}
-	return s[:end] + "…"
 }

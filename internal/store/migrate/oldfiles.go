@@ -170,14 +170,14 @@ func (s *oldShape) convert(ctx context.Context, db *sql.DB, columns []string) er
 }
 
 func insertVerdicts(ctx context.Context, tx *sql.Tx, verdicts []cowrie.Verdict) error {
-	st, err := tx.PrepareContext(ctx, `INSERT INTO file_verdicts (shasum, source, observed_at, analysed_at, first_submission_at,
-		malicious, total, classification, description) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`)
+	st, err := tx.PrepareContext(ctx, `INSERT INTO file_verdicts (shasum, source, observed_at, known, analysed_at, first_submission_at,
+		malicious, total, classification, description) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`)
 	if err != nil {
 		return err
 	}
 	defer st.Close()
 	for _, v := range verdicts {
-		if _, err := st.ExecContext(ctx, v.Shasum, v.Source, v.ObservedAt.String(), orNull(v.AnalysedAt.String()),
+		if _, err := st.ExecContext(ctx, v.Shasum, v.Source, v.ObservedAt.String(), v.Known(), orNull(v.AnalysedAt.String()),
 			orNull(v.FirstSubmission.String()), count(v.Malicious), count(v.Total), orNull(v.Classification), orNull(v.Description)); err != nil {
 			return err
 		}

@@ -68,9 +68,19 @@ func Dump(t testing.TB, s *store.Store, db *sql.DB) string {
 	return strings.Join(out, "\n") + "\n"
 }
 
-func rows(t testing.TB, db *sql.DB, query string) []string {
+func rows(t testing.TB, db *sql.DB, query string) (out []string) {
 	t.Helper()
-	rs, err := db.QueryContext(t.Context(), query)
+	for _, row := range Rows(t, db, query) {
+		out = append(out, strings.Join(row, " | "))
+	}
+	return out
+}
+
+// Rows returns what a query finds, each value as a text that is the same on all
+// engines: NULL, 0 and 1 for what is false and true, RFC 3339, and hex for bytes.
+func Rows(t testing.TB, db *sql.DB, query string, args ...any) (out [][]string) {
+	t.Helper()
+	rs, err := db.QueryContext(t.Context(), query, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +89,6 @@ func rows(t testing.TB, db *sql.DB, query string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out []string
 	for rs.Next() {
 		values := make([]any, len(columns))
 		for i := range values {
@@ -88,11 +97,11 @@ func rows(t testing.TB, db *sql.DB, query string) []string {
 		if err := rs.Scan(values...); err != nil {
 			t.Fatal(err)
 		}
-		line := make([]string, len(columns))
+		row := make([]string, len(columns))
 		for i, v := range values {
-			line[i] = valueText(*v.(*any))
+			row[i] = valueText(*v.(*any))
 		}
-		out = append(out, strings.Join(line, " | "))
+		out = append(out, row)
 	}
 	if err := rs.Err(); err != nil {
 		t.Fatal(err)

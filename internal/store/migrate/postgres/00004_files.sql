@@ -204,6 +204,7 @@ CREATE TABLE file_verdicts (
     shasum         TEXT COLLATE "C" NOT NULL,
     source         TEXT COLLATE "C" NOT NULL,
     observed_at    TIMESTAMPTZ NOT NULL,
+    known          BOOLEAN NOT NULL,
     analysed_at    TIMESTAMPTZ,
     first_submission_at TIMESTAMPTZ,
     malicious      BIGINT,
@@ -245,17 +246,19 @@ CREATE TABLE depot_entries (
 CREATE INDEX ix_depot_entries_name ON depot_entries USING hash (name);
 
 CREATE TABLE lookups (
-    shasum       TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    source       TEXT COLLATE "C" NOT NULL,
+    shasum       TEXT COLLATE "C" NOT NULL,
     state        TEXT COLLATE "C" NOT NULL CHECK (state IN ('new', 'waiting', 'failed', 'dropped')),
     due_at       TIMESTAMPTZ,
     failures     BIGINT NOT NULL DEFAULT 0,
     error        TEXT COLLATE "C",
     leased_until TIMESTAMPTZ,
-    updated_at   TIMESTAMPTZ NOT NULL
+    updated_at   TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (source, shasum)
 ) WITH (fillfactor = 80);
-CREATE INDEX ix_lookups_new ON lookups (shasum) WHERE state = 'new';
-CREATE INDEX ix_lookups_due ON lookups (due_at) WHERE state = 'waiting';
-CREATE INDEX ix_lookups_failed ON lookups (shasum) WHERE failures > 0 OR state = 'failed';
+CREATE INDEX ix_lookups_new ON lookups (source, shasum) WHERE state = 'new';
+CREATE INDEX ix_lookups_due ON lookups (source, due_at) WHERE state = 'waiting';
+CREATE INDEX ix_lookups_failed ON lookups (source, shasum) WHERE failures > 0 OR state IN ('failed', 'dropped');
 
 CREATE TABLE quota (
     account   TEXT COLLATE "C" NOT NULL,

@@ -138,6 +138,7 @@ CREATE TABLE file_verdicts (
     shasum         TEXT NOT NULL,
     source         TEXT NOT NULL,
     observed_at    TEXT NOT NULL,
+    known          BOOLEAN NOT NULL,
     analysed_at    TEXT,
     first_submission_at TEXT,
     malicious      INTEGER,
@@ -179,17 +180,19 @@ CREATE TABLE depot_entries (
 -- When sources are asked about each file. new: never yet, or something was said
 -- of it since that was reckoned.
 CREATE TABLE lookups (
-    shasum       TEXT NOT NULL PRIMARY KEY,
+    source       TEXT NOT NULL,
+    shasum       TEXT NOT NULL,
     state        TEXT NOT NULL CHECK (state IN ('new', 'waiting', 'failed', 'dropped')),
     due_at       TEXT,
     failures     INTEGER NOT NULL DEFAULT 0,
     error        TEXT,
     leased_until TEXT,
-    updated_at   TEXT NOT NULL
+    updated_at   TEXT NOT NULL,
+    PRIMARY KEY (source, shasum)
 );
-CREATE INDEX ix_lookups_new ON lookups (shasum) WHERE state = 'new';
-CREATE INDEX ix_lookups_due ON lookups (due_at) WHERE state = 'waiting';
-CREATE INDEX ix_lookups_failed ON lookups (shasum) WHERE failures > 0 OR state = 'failed';
+CREATE INDEX ix_lookups_new ON lookups (source, shasum) WHERE state = 'new';
+CREATE INDEX ix_lookups_due ON lookups (source, due_at) WHERE state = 'waiting';
+CREATE INDEX ix_lookups_failed ON lookups (source, shasum) WHERE failures > 0 OR state IN ('failed', 'dropped');
 
 -- What was asked of a source by way of a key: in a day, in a month, and in each
 -- second of the last minute. It is counted before the request is made.

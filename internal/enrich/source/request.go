@@ -1,4 +1,4 @@
-package virustotal
+package source
 
 import (
 	"compress/gzip"
@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"os"
 	"strings"
@@ -29,27 +30,16 @@ func userAgent(name string) string {
 
 // requests returns a function that makes requests for paths below the API, each
 // part of a path given apart.
-func requests(base *url.URL, key, basic, agent string) func(context.Context, ...string) *http.Request {
-	root := strings.TrimSuffix(strings.TrimRight(base.EscapedPath(), "/"), "/api/v3") + "/api/v3"
-	return func(ctx context.Context, path ...string) *http.Request {
+func requests(base *url.URL, root string, header http.Header) func(context.Context, string, ...string) *http.Request {
+	root = strings.TrimSuffix(strings.TrimRight(base.EscapedPath(), "/"), root) + root
+	return func(ctx context.Context, method string, path ...string) *http.Request {
 		escaped := root
 		for _, part := range path {
 			escaped += "/" + url.PathEscape(part)
 		}
 		u := &url.URL{Scheme: base.Scheme, Host: base.Host, RawPath: escaped}
 		u.Path, _ = url.PathUnescape(escaped) // it was escaped just now
-		r := (&http.Request{Method: http.MethodGet, URL: u, Header: http.Header{
-			"X-Apikey":   {key},
-			"Accept":     {"application/json"},
-			"User-Agent": {agent},
-			// Said here, the transport leaves the body as it is: what is read of it is
-			// counted as it will be kept, and compression that breaks off is an error.
-			"Accept-Encoding": {"gzip"},
-		}}).WithContext(ctx)
-		if basic != "" {
-			r.Header["Authorization"] = []string{"Basic " + basic}
-		}
-		return r
+		return (&http.Request{Method: method, URL: u, Header: header.Clone()}).WithContext(ctx)
 	}
 }
 
@@ -57,7 +47,8 @@ func requests(base *url.URL, key, basic, agent string) func(context.Context, ...
 // a password.
 var errProxy = errors.New("the proxy that the environment names is none")
 
-func newTransport() *http.Transport {
+// NewTransport returns what makes the requests if nothing else is named.
+func NewTransport() *http.Transport {
 	return &http.Transport{
 		Proxy: func(r *http.Request) (*url.URL, error) {
 			u, err := http.ProxyFromEnvironment(r)
@@ -77,52 +68,68 @@ func newTransport() *http.Transport {
 	}
 }
 
-// reply is an answer that has been read.
-type reply struct {
-	status     int
-	body       []byte // of an error no more than maxErrorBody
+// Reply is an answer that has been read, whatever it says.
+type Reply struct {
+	Status     int
+	Body       []byte // of an error no more than maxErrorBody
 	retryAfter time.Duration
 	location   string // where it redirects to
 }
 
-// get makes one request. Redirects are not followed: the key is for this host
+// Get makes one request for a path below the API.
+func (c *Client) Get(ctx context.Context, path ...string) (*Reply, *Error) {
+	return c.do(ctx, http.MethodGet, nil, path)
+}
+
+// Post makes one request that sends a form to a path below the API.
+func (c *Client) Post(ctx context.Context, form url.Values, path ...string) (*Reply, *Error) {
+	return c.do(ctx, http.MethodPost, form, path)
+}
+
+// do makes one request. Redirects are not followed: the key is for this host
 // alone. Whatever the status is, it is an answer; without one there is an error.
-func (c *Client) get(ctx context.Context, path ...string) (*reply, *Error) {
+func (c *Client) do(ctx context.Context, method string, form url.Values, path []string) (*Reply, *Error) {
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	request := c.request(limited, path...)
-	if c.http1.Load() {
-		// The transport would quietly ask again if a connection that was used before
-		// breaks: two requests where one was counted. It does not where there is a
-		// body that it cannot rewind. This one is empty, so none is sent. (By HTTP/2 it
-		// repeats only what the server has surely not seen.)
+	connected := false
+	request := c.request(httptrace.WithClientTrace(limited, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { connected = true },
+	}), method, path...)
+	// The transport would quietly ask again if a connection that was used before
+	// breaks: two requests where one was counted. It does not where there is a body
+	// that it cannot rewind. An empty one is not sent. (By HTTP/2 it repeats only
+	// what the server has surely not seen.)
+	if form != nil {
+		text := form.Encode()
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		request.Body, request.ContentLength = io.NopCloser(strings.NewReader(text)), int64(len(text))
+	} else if c.http1.Load() {
 		request.Body = io.NopCloser(strings.NewReader(""))
 	}
 	response, err := c.transport.RoundTrip(request)
 	if err != nil {
-		return nil, c.failure(ctx, limited, 0, err)
+		failed := c.failure(ctx, limited, 0, err)
+		failed.Unsent = !connected && failed.Kind == Transient
+		return nil, failed
 	}
 	defer response.Body.Close()
 	c.http1.Store(response.ProtoMajor == 1)
 	c.clock.tell(response.Header)
 
-	r := &reply{status: response.StatusCode, retryAfter: retryAfter(response.Header, time.Now()),
+	r := &Reply{Status: response.StatusCode, retryAfter: retryAfter(response.Header, time.Now()),
 		location: response.Header.Get("Location")}
-	if r.status == http.StatusOK {
-		r.body, err = read(response, c.maxBody)
+	if r.Status == http.StatusOK {
+		r.Body, err = read(response, c.maxBody)
 	} else {
 		// What of it cannot be read is not said: that it is an error is known.
-		r.body, _ = read(response, maxErrorBody)
+		r.Body, _ = read(response, maxErrorBody)
 		err = ctx.Err()
 	}
 	if err != nil {
-		return nil, c.failure(ctx, limited, r.status, err)
+		return nil, c.failure(ctx, limited, r.Status, err)
 	}
 	return r, nil
 }
-
-// errTooLarge: the body is larger than it may be.
-var errTooLarge = errors.New("the answer is too large")
 
 // read reads a body of at most limit bytes, counted when it is decompressed.
 func read(response *http.Response, limit int64) ([]byte, error) {
@@ -130,7 +137,7 @@ func read(response *http.Response, limit int64) ([]byte, error) {
 	switch encoding := strings.ToLower(response.Header.Get("Content-Encoding")); encoding {
 	case "", "identity":
 		if response.ContentLength > limit {
-			return nil, errTooLarge
+			return nil, ErrTooLarge
 		}
 	case "gzip", "x-gzip":
 		z, err := gzip.NewReader(body)
@@ -148,7 +155,7 @@ func read(response *http.Response, limit int64) ([]byte, error) {
 	case err != nil:
 		return nil, fmt.Errorf("read the answer: %w", err)
 	case int64(len(b)) > limit:
-		return nil, errTooLarge
+		return nil, ErrTooLarge
 	}
 	return b, nil
 }
@@ -158,11 +165,11 @@ func read(response *http.Response, limit int64) ([]byte, error) {
 func (c *Client) failure(ctx, limited context.Context, status int, err error) *Error {
 	switch {
 	case ctx.Err() != nil:
-		return &Error{Kind: Stopped, Status: status, Err: ctx.Err()}
-	case errors.Is(err, errTooLarge):
-		return &Error{Kind: TooLarge, Status: status, Err: fmt.Errorf("%w: more than %d bytes", errTooLarge, c.maxBody)}
+		return &Error{Source: c.name, Kind: Stopped, Status: status, Err: ctx.Err()}
+	case errors.Is(err, ErrTooLarge):
+		return &Error{Source: c.name, Kind: TooLarge, Status: status, Err: fmt.Errorf("%w: more than %d bytes", ErrTooLarge, c.maxBody)}
 	case limited.Err() != nil:
-		return &Error{Kind: Transient, Status: status, Err: fmt.Errorf("no whole answer in %v: %w", c.timeout, os.ErrDeadlineExceeded)}
+		return &Error{Source: c.name, Kind: Transient, Status: status, Err: fmt.Errorf("no whole answer in %v: %w", c.timeout, os.ErrDeadlineExceeded)}
 	}
-	return &Error{Kind: Transient, Status: status, Err: errors.New(c.clean(err.Error()))}
+	return &Error{Source: c.name, Kind: Transient, Status: status, Err: errors.New(c.clean(err.Error()))}
 }

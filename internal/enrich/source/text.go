@@ -1,4 +1,4 @@
-package virustotal
+package source
 
 import (
 	"net/url"
@@ -42,6 +42,21 @@ func hide(secrets ...string) func(string) string {
 		}
 	}
 	return strings.NewReplacer(pairs...).Replace
+}
+
+// maxText is how many bytes of a text of a source are kept; the body keeps all.
+const maxText = 256
+
+// Clip cuts a text to 256 bytes, with "…" at its end, and no character in two.
+func Clip(s string) string {
+	if len(s) <= maxText {
+		return s
+	}
+	end := maxText - len("…")
+	for end > 0 && s[end]&0xc0 == 0x80 {
+		end--
+	}
+	return s[:end] + "…"
 }
 
 // printable escapes what does not show, or acts on a terminal, as Go does in

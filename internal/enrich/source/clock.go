@@ -1,4 +1,4 @@
-package virustotal
+package source
 
 import (
 	"net/http"
@@ -31,7 +31,7 @@ func (c *clock) tell(h http.Header) {
 	c.date, c.at = date, now
 }
 
-// Clock returns the time by VirusTotal's clock, to a second or so; false if none
+// Clock returns the time by the source's clock, to a second or so; false if none
 // of its answers has told it yet.
 func (c *Client) Clock() (time.Time, bool) {
 	c.clock.mu.Lock()
