@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -30,7 +31,8 @@ reads the downloads directories of the sensors in the configuration, too (see
 "midden scan"): after the logs, or with --follow again and again.
 
 Ends with 3 if lines are no events (see "midden dead-letters list") or files
-cannot be read; all the rest is stored then, too.`,
+cannot be read; all the rest is stored then, too. Ends with 75 if the database
+server went away and did not come back: run it again then, it goes on where it was.`,
 		Example: `  midden load /srv/cowrie/var/log/cowrie
   midden load --follow --sensor dmz-1 cowrie.json
   midden load archive/*.bz2 -o json`,
@@ -53,6 +55,7 @@ cannot be read; all the rest is stored then, too.`,
 	cmd.Flags().BoolVarP(&o.Follow, "follow", "f", false, "stay, and read what is written from now on")
 	cmd.Flags().StringVar(&o.Sensor, "sensor", "", "sensor of the events that name none")
 	cmd.Flags().BoolVar(&scan, "scan", false, "read the downloads directories in the configuration, too")
+	cmd.Flags().DurationVar(&o.Patience, "patience", 5*time.Minute, "how long to wait for a database server that cannot be reached")
 	cmd.Flags().StringVar(&statusDir, "status-dir", "", "write status files for monitoring into this directory")
 	return cmd
 }

@@ -34,7 +34,9 @@ type Options struct {
 	Sensor string // of events that do not name one
 	// Follow: when all is read, wait for more until the context ends.
 	Follow bool
-	Log    *slog.Logger
+	// Patience is how long to wait, once the event log is not available, until it is.
+	Patience time.Duration
+	Log      *slog.Logger
 	// Observe, if not nil, is called after every batch and now and then while
 	// reading, from any goroutine.
 	Observe func(Progress)
@@ -70,6 +72,10 @@ func Load(ctx context.Context, log EventLog, paths []string, o Options) (Summary
 	start := time.Now()
 	l := &loader{Options: o, log: log, held: map[string]*heldFile{}, seen: map[string]seenFile{},
 		read: map[string]bool{}, pending: map[string]int64{}, unreadable: map[string]error{}}
+	if o.Patience > 0 {
+		log = &patient{log, o.Patience, ctx.Done(), o.Log}
+		l.log = log
+	}
 	l.pipe = newPipeline(log, l.observe)
 	err := l.run(ctx, paths)
 	l.release()

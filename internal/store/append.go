@@ -15,7 +15,9 @@ import (
 
 // Append stores chunks, in order, in one transaction: their events, what the
 // events add up to, the dead letters, and the position each source was read
-// to. Afterwards either all of it is there or nothing.
+// to. Afterwards either all of it is there or nothing. After an ErrUnavailable it
+// can be called again with the same chunks; if they were stored after all, their
+// sources are returned in moved.
 //
 // The chunks of a source that somebody else has read on meanwhile are left
 // out, and the source is returned in moved: look it up again and go on from
@@ -42,6 +44,9 @@ func (s *Store) Append(ctx context.Context, chunks []*cowrie.Chunk) (tally cowri
 		return nil
 	})
 	if err != nil {
+		if errors.Is(err, ErrUnavailable) {
+			err = errors.Join(err, s.renew(chunks))
+		}
 		return cowrie.Tally{}, nil, err
 	}
 	for _, row := range order {
@@ -50,6 +55,26 @@ func (s *Store) Append(ctx context.Context, chunks []*cowrie.Chunk) (tally cowri
 		}
 	}
 	return tally, moved, nil
+}
+
+// renew undoes what an attempt to append has done to chunks: what sessions have in
+// common was added up in them. Their events tell it anew.
+func (s *Store) renew(chunks []*cowrie.Chunk) error {
+	for _, c := range chunks {
+		if c.Gathered == nil {
+			continue
+		}
+		text, err := s.seal.open(0, c.Sealed.(*sealed))
+		if err != nil {
+			return err
+		}
+		fresh := cowrie.Gather(cowrie.Lines{Data: text}, c.Sensor, nil)
+		fresh.Text = nil
+		fresh.Lines, fresh.Blank, fresh.DeadLetters = c.Gathered.Lines, c.Gathered.Blank, c.Gathered.DeadLetters
+		c.Gathered = fresh
+		done(text)
+	}
+	return nil
 }
 
 // appending is one batch on its way into the database.
