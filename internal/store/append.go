@@ -24,8 +24,7 @@ import (
 // where it is now.
 func (s *Store) Append(ctx context.Context, chunks []*cowrie.Chunk) (tally cowrie.Tally, moved []*cowrie.Source, err error) {
 	var order []*sourceRow
-	err = s.inTx(ctx, func(tx *sql.Tx) error {
-		a := newAppend(ctx, s, tx)
+	err = s.adding(ctx, func(a *appending) error {
 		for _, c := range chunks {
 			if err := a.chunk(c); err != nil {
 				return err
@@ -87,6 +86,8 @@ type appending struct {
 	tx    *sql.Tx
 	now   time.Time
 	stmt  map[string]*sql.Stmt
+	// queued are statements that are still to be run, before any other one is.
+	queued []Statement
 
 	sources       map[*cowrie.Source]*sourceRow
 	order         []*sourceRow
@@ -148,6 +149,17 @@ type sightingRow struct {
 	key          [16]byte
 }
 
+// adding runs f in a transaction of its own.
+func (s *Store) adding(ctx context.Context, f func(*appending) error) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		a := newAppend(ctx, s, tx)
+		if err := f(a); err != nil {
+			return err
+		}
+		return a.runQueued()
+	})
+}
+
 func newAppend(ctx context.Context, s *Store, tx *sql.Tx) *appending {
 	return &appending{ctx: context.WithoutCancel(ctx), ended: ctx.Err, s: s, tx: tx, now: time.Now().UTC(), stmt: map[string]*sql.Stmt{},
 		sources: map[*cowrie.Source]*sourceRow{}, sessions: map[string]*sessionRow{}, files: map[string]*cowrie.File{}}
@@ -172,7 +184,7 @@ func (a *appending) chunk(c *cowrie.Chunk) error {
 		row.mark = c.Mark
 	}
 	if c.Resolves != 0 {
-		if err := a.exec(`UPDATE dead_letter_events SET resolved = $1, resolved_at = $2 WHERE id = $3`,
+		if err := a.later(`UPDATE dead_letter_events SET resolved = $1, resolved_at = $2 WHERE id = $3`,
 			true, cowrie.FromStd(a.now).SQL(), c.Resolves); err != nil {
 			return err
 		}
@@ -289,7 +301,7 @@ func (a *appending) segment(row *sourceRow, c *cowrie.Chunk, g *cowrie.Gathered,
 		}
 		columns, values = append(columns, "month"), append(values, month)
 	}
-	return id, 0, a.exec(`INSERT INTO event_segments (`+strings.Join(columns, ", ")+`) VALUES (`+placeholders(len(columns))+`)`, values...)
+	return id, 0, a.later(`INSERT INTO event_segments (`+strings.Join(columns, ", ")+`) VALUES (`+placeholders(len(columns))+`)`, values...)
 }
 
 // extend adds events to the open segment of a source.
@@ -378,7 +390,7 @@ func (a *appending) deadLetter(row *sourceRow, c *cowrie.Chunk, d *cowrie.DeadLe
 // would tell that they are known.
 func (a *appending) sessionless(g *cowrie.Gathered, segment int64) error {
 	for _, e := range g.Sessionless {
-		if err := a.exec(`INSERT INTO sessionless_events (digest, segment_id) VALUES ($1, $2)`, e.Digest[:], segment); err != nil {
+		if err := a.later(`INSERT INTO sessionless_events (digest, segment_id) VALUES ($1, $2)`, e.Digest[:], segment); err != nil {
 			return err
 		}
 	}
@@ -391,7 +403,7 @@ func (a *appending) logFile(f *cowrie.FileState, row *sourceRow) error {
 	if row != nil {
 		source = row.id
 	}
-	return a.exec(`INSERT INTO log_files (path, inode, size, mod_time, source_id, pending_bytes, problem, updated_at)
+	return a.later(`INSERT INTO log_files (path, inode, size, mod_time, source_id, pending_bytes, problem, updated_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 		ON CONFLICT (`+a.s.engine.Key("path")+`) DO UPDATE SET inode = excluded.inode, size = excluded.size, mod_time = excluded.mod_time,
 			source_id = excluded.source_id, pending_bytes = excluded.pending_bytes, problem = excluded.problem,
@@ -401,7 +413,7 @@ func (a *appending) logFile(f *cowrie.FileState, row *sourceRow) error {
 
 // prepared returns a statement of this transaction, prepared once.
 func (a *appending) prepared(query string) (*sql.Stmt, error) {
-	if err := a.ended(); err != nil {
+	if err := a.runQueued(); err != nil {
 		return nil, err
 	}
 	if st := a.stmt[query]; st != nil {
@@ -412,6 +424,30 @@ func (a *appending) prepared(query string) (*sql.Stmt, error) {
 		a.stmt[query] = st
 	}
 	return st, err
+}
+
+// later runs a statement before any other one is run, and before the end. Its
+// arguments must not change meanwhile.
+func (a *appending) later(query string, args ...any) error {
+	if a.s.engine.Together == nil {
+		return a.exec(query, args...)
+	}
+	if a.queued = append(a.queued, Statement{query, args}); len(a.queued) < mostQueued {
+		return nil
+	}
+	return a.runQueued()
+}
+
+// mostQueued is how many statements are run together.
+const mostQueued = 1000
+
+func (a *appending) runQueued() error {
+	if err := a.ended(); err != nil || len(a.queued) == 0 {
+		return err
+	}
+	list := a.queued
+	a.queued = nil
+	return a.s.engine.Together(a.ctx, a.tx, list)
 }
 
 func (a *appending) exec(query string, args ...any) error {

@@ -48,6 +48,9 @@ func (s *Store) Backfill(ctx context.Context, b *cowrie.FilesOfRaw, j *cowrie.Jo
 		if err := a.filesOfRaw(b); err != nil {
 			return err
 		}
+		if err := a.runQueued(); err != nil {
+			return err
+		}
 		added := a.tally.Sightings + a.verdictsAdded
 		done.Pause, done.Position = pause, b.Through
 		done.Inserted += added

@@ -32,6 +32,9 @@ func (s *Store) Move(ctx context.Context, m *cowrie.Moved, j *cowrie.Job) (cowri
 		if err := a.move(m); err != nil {
 			return err
 		}
+		if err := a.runQueued(); err != nil {
+			return err
+		}
 		done.Pause, done.Position = pause, m.Through
 		done.Inserted += a.tally.Events
 		done.Known += a.tally.Duplicates

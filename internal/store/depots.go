@@ -99,8 +99,7 @@ func (s *Store) EachDepotEntry(ctx context.Context, d *cowrie.Depot, f func(*cow
 // AddFound stores what was found in a depot, in one transaction: the entries,
 // sightings on disk, files that nobody knew, and the facts of contents.
 func (s *Store) AddFound(ctx context.Context, d *cowrie.Depot, found []cowrie.Found) (tally cowrie.ScanTally, err error) {
-	err = s.inTx(ctx, func(tx *sql.Tx) error {
-		a := newAppend(ctx, s, tx)
+	err = s.adding(ctx, func(a *appending) error {
 		if err := a.diskSightings(d.Sensor, found); err != nil {
 			return err
 		}
@@ -271,8 +270,7 @@ func (s *Store) Forget(ctx context.Context, d *cowrie.Depot, names []string) err
 	if len(names) == 0 {
 		return nil
 	}
-	return s.inTx(ctx, func(tx *sql.Tx) error {
-		a := newAppend(ctx, s, tx)
+	return s.adding(ctx, func(a *appending) error {
 		for _, name := range names {
 			if err := a.exec(`DELETE FROM depot_entries WHERE depot_id = $1 AND name = $2`, d.ID, []byte(name)); err != nil {
 				return err
@@ -285,8 +283,7 @@ func (s *Store) Forget(ctx context.Context, d *cowrie.Depot, names []string) err
 // Scanned notes that a depot was looked at to its end. archive is what the file
 // is, if it is one.
 func (s *Store) Scanned(ctx context.Context, d *cowrie.Depot, archive cowrie.FileID) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error {
-		a := newAppend(ctx, s, tx)
+	return s.adding(ctx, func(a *appending) error {
 		var inode, size, modTime any
 		if archive != (cowrie.FileID{}) {
 			inode, size, modTime = strconv.FormatUint(archive.Inode, 10), archive.Size, archive.ModTime

@@ -244,7 +244,7 @@ func sessionValues(row *sessionRow) []any {
 
 func (a *appending) updateSession(row *sessionRow) error {
 	args := append(sessionValues(row), row.session.ID)
-	if err := a.exec(`UPDATE session_summaries SET first_event_at = $1, last_event_at = $2, event_count = $3,
+	if err := a.later(`UPDATE session_summaries SET first_event_at = $1, last_event_at = $2, event_count = $3,
 		command_count = $4, file_downloads = $5, login_attempts = $6, matcher = $7, src_ip = $8, protocol = $9,
 		duration_ms = $10, client_version = $11, hassh = $12, username = $13, password = $14, login_at = $15,
 		login_successes = $16, file_uploads = $17, failed_transfers = $18, shared_id = $19, segments = $20,
@@ -256,7 +256,7 @@ func (a *appending) updateSession(row *sessionRow) error {
 	}
 	for _, text := range sortedKeys(row.delta) {
 		c := row.delta[text]
-		if err := a.exec(`INSERT INTO command_stats (session_id, command_normalized, occurrences, first_seen, last_seen)
+		if err := a.later(`INSERT INTO command_stats (session_id, command_normalized, occurrences, first_seen, last_seen)
 			VALUES ($1, $2, $3, $4, $5) ON CONFLICT (session_id, `+a.s.engine.Key("command_normalized")+`) DO UPDATE SET
 			occurrences = command_stats.occurrences + excluded.occurrences,
 			first_seen = `+earlier("command_stats.first_seen", "excluded.first_seen")+`,
@@ -271,12 +271,12 @@ func (a *appending) updateSession(row *sessionRow) error {
 // replaceCommands stores the commands of a session in place of those that are
 // stored.
 func (a *appending) replaceCommands(s *cowrie.Session) error {
-	if err := a.exec(`DELETE FROM command_stats WHERE session_id = $1`, s.ID); err != nil {
+	if err := a.later(`DELETE FROM command_stats WHERE session_id = $1`, s.ID); err != nil {
 		return err
 	}
 	for _, text := range sortedKeys(s.CommandStats) {
 		c := s.CommandStats[text]
-		if err := a.exec(`INSERT INTO command_stats (session_id, command_normalized, occurrences, first_seen, last_seen)
+		if err := a.later(`INSERT INTO command_stats (session_id, command_normalized, occurrences, first_seen, last_seen)
 			VALUES ($1, $2, $3, $4, $5)`, s.ID, text, c.Occurrences, timeSQL(c.First), timeSQL(c.Last)); err != nil {
 			return err
 		}
@@ -392,7 +392,7 @@ func (a *appending) flushSources() error {
 		if row.moved || row.mark.State == nil {
 			continue
 		}
-		if err := a.exec(`UPDATE sources SET position = $1, digest = $2, digest_state = $3, tail = $4,
+		if err := a.later(`UPDATE sources SET position = $1, digest = $2, digest_state = $3, tail = $4,
 			lines = lines + $5, events = events + $6, duplicates = duplicates + $7,
 			dead_letters = dead_letters + $8, blank = blank + $9,
 			first_event_at = `+earlier("first_event_at", "$10")+`, last_event_at = `+later("last_event_at", "$11")+`,
@@ -409,6 +409,8 @@ func (a *appending) flushSources() error {
 // inserter inserts rows, many in a statement.
 type inserter struct {
 	a       *appending
+	table   string
+	names   []string
 	head    string
 	tail    string // behind the values
 	columns int
@@ -420,7 +422,7 @@ type inserter struct {
 const rowsPerInsert = 64
 
 func (a *appending) insert(table string, columns ...string) *inserter {
-	return &inserter{a: a, columns: len(columns),
+	return &inserter{a: a, table: table, names: columns, columns: len(columns),
 		head: a.s.engine.Insert + " INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES "}
 }
 
@@ -429,13 +431,34 @@ func (in *inserter) values(values ...any) { in.args = append(in.args, values...)
 
 func (in *inserter) row(values ...any) error {
 	in.values(values...)
-	if len(in.args) < rowsPerInsert*in.columns {
+	switch {
+	case in.copies() && len(in.args) >= rowsPerCopy*in.columns:
+		return in.copy()
+	case in.copies() || len(in.args) < rowsPerInsert*in.columns:
 		return nil
 	}
 	return in.write(rowsPerInsert)
 }
 
+// rowsPerCopy is how many rows are copied at once.
+const rowsPerCopy = 2048
+
+// copies reports whether the engine has a quicker way for these rows.
+func (in *inserter) copies() bool { return in.tail == "" && in.a.s.engine.Copy != nil }
+
+func (in *inserter) copy() error {
+	if err := in.a.runQueued(); err != nil || len(in.args) == 0 {
+		return err
+	}
+	err := in.a.s.engine.Copy(in.a.ctx, in.a.tx, in.table, in.names, in.args)
+	in.args = in.args[:0]
+	return err
+}
+
 func (in *inserter) done() error {
+	if in.copies() {
+		return in.copy()
+	}
 	for len(in.args) > 0 {
 		if err := in.write(1); err != nil {
 			return err
@@ -448,7 +471,11 @@ func (in *inserter) write(rows int) error {
 	one := "(" + placeholders(in.columns) + ")"
 	query := in.head + strings.Repeat(one+", ", rows-1) + one + in.tail
 	n := rows * in.columns
-	err := in.a.exec(query, in.args[:n]...)
+	args := in.args[:n]
+	if in.a.s.engine.Together != nil {
+		args = slices.Clone(args) // they are needed later
+	}
+	err := in.a.later(query, args...)
 	in.args = in.args[:copy(in.args, in.args[n:])]
 	return err
 }

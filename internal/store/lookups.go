@@ -82,8 +82,7 @@ func (s *Store) Seed(ctx context.Context, source string) error {
 			return s.explain(err)
 		}
 		added := int64(0)
-		err = s.inTx(ctx, func(tx *sql.Tx) (err error) {
-			a := newAppend(ctx, s, tx)
+		err = s.adding(ctx, func(a *appending) (err error) {
 			added, err = a.changed(`INSERT INTO lookups (source, shasum, state, updated_at)
 				SELECT $1, l.shasum, CASE l.state WHEN 'dropped' THEN 'dropped' ELSE 'new' END, $2 FROM lookups l
 				WHERE l.source = $3 AND NOT EXISTS (SELECT 1 FROM lookups h WHERE h.source = $1 AND h.shasum = l.shasum)
@@ -130,8 +129,7 @@ func (s *Store) lookups(ctx context.Context, query string, args []any, f func(co
 // Claim takes a file to be asked about, until a time. It reports false if
 // another process has it, or has had an answer meanwhile.
 func (s *Store) Claim(ctx context.Context, l *cowrie.Lookup, now, until time.Time) (claimed bool, err error) {
-	err = s.inTx(ctx, func(tx *sql.Tx) error {
-		a := newAppend(ctx, s, tx)
+	err = s.adding(ctx, func(a *appending) error {
 		n, err := a.changed(`UPDATE lookups SET leased_until = ? WHERE source = ? AND shasum = ? AND state = ? AND due_at IS NOT DISTINCT FROM ? AND `+notLeased,
 			append([]any{cowrie.FromStd(until).String(), l.Source, l.Shasum, l.State, timeText(l.DueAt)}, leaseArgs(now)...)...)
 		claimed = n > 0
@@ -142,16 +140,15 @@ func (s *Store) Claim(ctx context.Context, l *cowrie.Lookup, now, until time.Tim
 
 // Release gives back a file that was claimed and not asked about.
 func (s *Store) Release(ctx context.Context, source, shasum string) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error {
-		return newAppend(ctx, s, tx).exec(`UPDATE lookups SET leased_until = NULL WHERE source = $1 AND shasum = $2`, source, shasum)
+	return s.adding(ctx, func(a *appending) error {
+		return a.exec(`UPDATE lookups SET leased_until = NULL WHERE source = $1 AND shasum = $2`, source, shasum)
 	})
 }
 
 // Schedule notes when to ask a source about files of which it is known what it
 // says, unless that is noted by now.
 func (s *Store) Schedule(ctx context.Context, source string, due map[string]cowrie.Time) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error {
-		a := newAppend(ctx, s, tx)
+	return s.adding(ctx, func(a *appending) error {
 		for _, shasum := range sortedKeys(due) {
 			if err := a.scheduled(source, shasum, due[shasum], ` AND state = 'new'`); err != nil {
 				return err
@@ -163,7 +160,7 @@ func (s *Store) Schedule(ctx context.Context, source string, due map[string]cowr
 
 // Postpone notes when to ask a source about a file, whatever is noted.
 func (s *Store) Postpone(ctx context.Context, source, shasum string, due cowrie.Time) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error { return newAppend(ctx, s, tx).scheduled(source, shasum, due, "") })
+	return s.adding(ctx, func(a *appending) error { return a.scheduled(source, shasum, due, "") })
 }
 
 func (a *appending) scheduled(source, shasum string, due cowrie.Time, where string) error {
@@ -175,8 +172,7 @@ func (a *appending) scheduled(source, shasum string, due cowrie.Time, where stri
 // in one transaction. also is when to ask other sources, where these
 // were never asked.
 func (s *Store) Answered(ctx context.Context, v cowrie.Verdict, due cowrie.Time, also map[string]cowrie.Time) error {
-	err := s.inTx(ctx, func(tx *sql.Tx) error {
-		a := newAppend(ctx, s, tx)
+	err := s.adding(ctx, func(a *appending) error {
 		a.verdicts, a.answered = []cowrie.Verdict{v}, true
 		if err := a.flushVerdicts(); err != nil {
 			return err
@@ -201,8 +197,7 @@ func (s *Store) Answered(ctx context.Context, v cowrie.Verdict, due cowrie.Time,
 // Failed notes that a source gave no answer about a file: it is asked again at a
 // time, or, if that is NoTime, not any more.
 func (s *Store) Failed(ctx context.Context, source, shasum, reason string, again cowrie.Time) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error {
-		a := newAppend(ctx, s, tx)
+	return s.adding(ctx, func(a *appending) error {
 		state := cowrie.LookupWaiting
 		if again == cowrie.NoTime {
 			state = cowrie.LookupFailed
@@ -241,8 +236,7 @@ func (s *Store) SetLookups(ctx context.Context, state string, due cowrie.Time, p
 		}
 	}
 	matching := `(` + strings.Join(where, " OR ") + `)`
-	err = s.inTx(ctx, func(tx *sql.Tx) error {
-		a := newAppend(ctx, s, tx)
+	err = s.adding(ctx, func(a *appending) error {
 		if err := a.row(`SELECT count(DISTINCT shasum) FROM lookups WHERE `+matching, args, &n); err != nil {
 			return err
 		}

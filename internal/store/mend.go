@@ -2,15 +2,13 @@ package store
 
 import (
 	"context"
-	"database/sql"
 
 	"midden/internal/cowrie"
 )
 
 // Mend puts right what a verification found, in one transaction.
 func (s *Store) Mend(ctx context.Context, m *cowrie.Mend) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error {
-		a := newAppend(ctx, s, tx)
+	return s.adding(ctx, func(a *appending) error {
 		touched := map[string]bool{}
 		for _, shasum := range m.Files {
 			touched[shasum] = true

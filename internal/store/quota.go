@@ -21,8 +21,7 @@ const clockSkew = 5 * time.Second
 // Reserve counts a request that is about to be made, if the limits allow it at
 // this moment. keep is how many requests of each day are left for others.
 func (s *Store) Reserve(ctx context.Context, account string, now time.Time, lim cowrie.Limits, keep int64) (g cowrie.Grant, err error) {
-	err = s.inTx(ctx, func(tx *sql.Tx) error {
-		a := newAppend(ctx, s, tx)
+	err = s.adding(ctx, func(a *appending) error {
 		second := secondOf(now)
 		if err := a.exec(`DELETE FROM quota_requests WHERE account = $1 AND second <= $2`,
 			account, cowrie.FromStd(now.Add(-quotaMinute)).String()); err != nil {
@@ -31,7 +30,7 @@ func (s *Store) Reserve(ctx context.Context, account string, now time.Time, lim 
 		if err := a.fromTheFuture(account, now, second); err != nil {
 			return err
 		}
-		u, err := s.usage(ctx, tx, account, cowrie.FromStd(now), lim)
+		u, err := s.usage(ctx, a.tx, account, cowrie.FromStd(now), lim)
 		if err != nil {
 			return err
 		}
@@ -53,8 +52,7 @@ func (s *Store) Reserve(ctx context.Context, account string, now time.Time, lim 
 // been long on its way, and the source counts it when it arrives. Where a day or a
 // month began meanwhile, it counts for both.
 func (s *Store) Arrived(ctx context.Context, account string, reserved, now time.Time) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error {
-		a := newAppend(ctx, s, tx)
+	return s.adding(ctx, func(a *appending) error {
 		if err := a.exec(`UPDATE quota_requests SET requests = requests - 1 WHERE account = $1 AND second = $2 AND requests > 0`,
 			account, secondOf(reserved)); err != nil {
 			return err
@@ -77,8 +75,7 @@ func (s *Store) Arrived(ctx context.Context, account string, reserved, now time.
 // Refund takes back a request that was reserved at a time: the source never heard
 // of it.
 func (s *Store) Refund(ctx context.Context, account string, reserved time.Time) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error {
-		a := newAppend(ctx, s, tx)
+	return s.adding(ctx, func(a *appending) error {
 		if err := a.exec(`UPDATE quota_requests SET requests = requests - 1 WHERE account = $1 AND second = $2 AND requests > 0`,
 			account, secondOf(reserved)); err != nil {
 			return err
@@ -193,8 +190,7 @@ func (s *Store) usage(ctx context.Context, db querier, account string, now cowri
 // and of the month is used, by others, too. What midden counted itself stays if
 // it is more.
 func (s *Store) Told(ctx context.Context, account string, now time.Time, lim cowrie.Limits, usedDay, usedMonth int64) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error {
-		a := newAppend(ctx, s, tx)
+	return s.adding(ctx, func(a *appending) error {
 		if err := a.exec(`INSERT INTO quota_limits (account, per_minute, per_day, per_month, told_at) VALUES ($1, $2, $3, $4, $5)
 			ON CONFLICT (account) DO UPDATE SET per_minute = excluded.per_minute, per_day = excluded.per_day,
 			per_month = excluded.per_month, told_at = excluded.told_at`,

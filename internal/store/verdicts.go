@@ -13,8 +13,7 @@ import (
 // AddVerdicts stores what sources said of files, in one transaction, and
 // returns how many of the verdicts were not there before.
 func (s *Store) AddVerdicts(ctx context.Context, verdicts []cowrie.Verdict) (added int64, err error) {
-	err = s.inTx(ctx, func(tx *sql.Tx) error {
-		a := newAppend(ctx, s, tx)
+	err = s.adding(ctx, func(a *appending) error {
 		a.verdicts = verdicts
 		if err := a.flushVerdicts(); err != nil {
 			return err
@@ -70,7 +69,7 @@ func (a *appending) flushVerdicts() error {
 		touched[a.verdicts[i].Shasum] = true
 	}
 	for _, shasum := range sortedKeys(touched) {
-		if err := a.exec(showVerdicts+` WHERE shasum = $1 AND `+hasVerdicts, shasum); err != nil {
+		if err := a.later(showVerdicts+` WHERE shasum = $1 AND `+hasVerdicts, shasum); err != nil {
 			return err
 		}
 	}

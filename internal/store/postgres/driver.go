@@ -35,7 +35,9 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 // conn is a connection.
 type conn struct {
 	*stdlib.Conn
-	at *address
+	at     *address
+	types  map[string][]uint32 // of columns, for COPY
+	buffer []byte
 }
 
 // Prepare prepares nothing: pgx keeps prepared what comes again, for as long as
@@ -173,6 +175,10 @@ const lockWait = 5 * time.Second
 // nothing: one that hangs must not keep the others from writing.
 const idleLimit = 2 * time.Minute
 
+// plans are settings for those who write: they look rows up by their keys, and a
+// plan that was made for a table while that was empty would read all of it.
+const plans = `SET LOCAL enable_seqscan = off; SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_generic_plan`
+
 // BeginTx begins a transaction. One that reads sees all as it is at one moment; one
 // that may write does so alone, and sees all that was written before.
 func (c *conn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
@@ -180,8 +186,8 @@ func (c *conn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, erro
 	if l := c.at.lock.Load(); !o.ReadOnly {
 		begin = `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE`
 		if l != nil {
-			begin += fmt.Sprintf(`; SET LOCAL idle_in_transaction_session_timeout = %d; SET LOCAL lock_timeout = %d; SELECT %s; SET LOCAL lock_timeout = 0`,
-				idleLimit.Milliseconds(), lockWait.Milliseconds(), l.take(writing))
+			begin += fmt.Sprintf(`; SET LOCAL idle_in_transaction_session_timeout = %d; SET LOCAL lock_timeout = %d; SELECT %s; SET LOCAL lock_timeout = 0; %s`,
+				idleLimit.Milliseconds(), lockWait.Milliseconds(), l.take(writing), plans)
 		}
 	}
 	pg := c.Conn.Conn().PgConn()

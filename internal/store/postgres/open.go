@@ -54,10 +54,12 @@ func Open(ctx context.Context, url string, o Options) (*store.Store, error) {
 		Explain:     at.explain,
 		Insert:      "INSERT",
 		Like:        "ILIKE", // in columns of collation C: of ASCII letters
-		NextSegment: `SELECT nextval(pg_get_serial_sequence('event_segments', 'id'))`,
+		NextSegment: `SELECT nextval('event_segments_id_seq')`,
 		Month:       months.of,
 		Key:         func(column string) string { return column + "_key" },
 		Damage:      func(ctx context.Context) ([]string, error) { return damage(ctx, db) },
+		Copy:        copyRows,
+		Together:    together,
 		Scan:        at.connect(maxConns),
 		Hold:        func(what string) (func(), error) { return at.hold(found.lock, what) },
 	})
