@@ -169,7 +169,7 @@ func numbered(query string) string {
 
 // lockWait is how long one who wants to write waits for another one, until he
 // is told and may wait again.
-const lockWait = 5 * time.Second
+var lockWait = 5 * time.Second
 
 // idleLimit is after what time the server ends a transaction whose client says
 // nothing: one that hangs must not keep the others from writing.
@@ -184,7 +184,7 @@ const plans = `SET LOCAL enable_seqscan = off; SET LOCAL jit = off; SET LOCAL pl
 func (c *conn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
 	begin := `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`
 	if l := c.at.lock.Load(); !o.ReadOnly {
-		begin = `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE`
+		begin = `BEGIN ISOLATION LEVEL READ COMMITTED`
 		if l != nil {
 			begin += fmt.Sprintf(`; SET LOCAL idle_in_transaction_session_timeout = %d; SET LOCAL lock_timeout = %d; SELECT %s; SET LOCAL lock_timeout = 0; %s`,
 				idleLimit.Milliseconds(), lockWait.Milliseconds(), l.take(writing), plans)

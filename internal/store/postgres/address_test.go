@@ -1,0 +1,58 @@
+package postgres
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestName(t *testing.T) {
+	for _, name := range []string{"PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGPASSWORD", "PGSERVICE", "PGPASSFILE", "PGSSLMODE"} {
+		t.Setenv(name, "")
+	}
+	for _, c := range []struct{ url, name string }{
+		{"postgres://u@host/db", "postgres://u@host/db"},
+		{"postgres://u:hunter2@host:5433/db", "postgres://u@host:5433/db"},
+		{"postgresql+psycopg2://u:hunter2@host/db?sslmode=require", "postgres://u@host/db"},
+		{"postgresql://u@/db?host=/run/pg&port=7&password=hunter2", "postgres://u@/db?host=/run/pg&port=7"},
+		{"postgres://u:hunter2@[::1]/db", "postgres://u@[::1]/db"},
+		{"postgres://u:hunter2/@host/db", "the PostgreSQL database"},
+		{"postgres://u:hun%zzter2@host/db", "the PostgreSQL database"},
+		{"postgres://u:hunter2@host:port/db", "the PostgreSQL database"},
+		{"postgres://u:hunter2@host/db?sslmode=perhaps", "the PostgreSQL database"},
+	} {
+		if got := Name(c.url); got != c.name {
+			t.Errorf("%s is shown as %s, want %s", c.url, got, c.name)
+		}
+		if _, err := parse(c.url); err != nil && strings.Contains(err.Error(), "hun") {
+			t.Errorf("the error tells the password: %v", err)
+		}
+	}
+	t.Setenv("PGHOST", "elsewhere")
+	t.Setenv("PGUSER", "somebody")
+	t.Setenv("PGPASSWORD", "hunter2")
+	if got := Name("postgres:///db"); got != "postgres://somebody@elsewhere/db" {
+		t.Errorf("out of the environment: %s", got)
+	}
+}
+
+func TestIs(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]bool{"postgres://h/d": true, "postgresql://h/d": true, "postgresql+psycopg2://h/d": true,
+		"postgres": false, "sqlite:postgres": false, "./postgres:1": false, "postgresqlite:x": false, "": false} {
+		if got := Is(name); got != want {
+			t.Errorf("%q: %v", name, got)
+		}
+	}
+}
+
+func TestNumbered(t *testing.T) {
+	t.Parallel()
+	for query, want := range map[string]string{
+		`SELECT 1`: `SELECT 1`, `a = $1`: `a = $1`, `a = ? AND b = ?`: `a = $1 AND b = $2`,
+		`a = '?' AND "?" = ? ESCAPE '\'`: `a = '?' AND "?" = $1 ESCAPE '\'`, `'it''s ?' || ?`: `'it''s ?' || $1`,
+	} {
+		if got := numbered(query); got != want {
+			t.Errorf("%s became %s, want %s", query, got, want)
+		}
+	}
+}
