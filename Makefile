@@ -21,7 +21,7 @@ demo: build ## Load the example logs and show which files attackers dropped
 
 .PHONY: test
 test: ## Run all tests under the race detector (a few minutes)
-	@scripts/need.sh gcc:gcc gcc:libc6-dev
+	@scripts/need.sh gcc:gcc gcc:libc6-dev initdb:postgresql
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
 
 .PHONY: lint
@@ -32,13 +32,15 @@ lint: ## Run gofmt, go vet and staticcheck
 	$(GO) tool staticcheck ./...
 
 .PHONY: bench
-bench: build ## Measure loading, queries, the take-over, scanning and asking
-	@scripts/need.sh sqlite3:sqlite3 gzip:gzip /usr/bin/time:time openssl:openssl
+bench: build ## Measure loading, queries, scanning and so on, as ratios within one run
+	@scripts/need.sh sqlite3:sqlite3 gzip:gzip /usr/bin/time:time openssl:openssl initdb:postgresql
 	@scripts/bench.sh $(BIN)
 	@echo
 	@scripts/bench-takeover.sh $(BIN)
 	@echo
 	@scripts/bench-scan.sh $(BIN)
+	@echo
+	@scripts/bench-postgres.sh $(BIN)
 	@echo
 	$(GO) test ./internal/enrich -run '^$$' -bench . -benchtime 3x
 
@@ -48,7 +50,7 @@ fuzz: ## Run every fuzz target for FUZZTIME (default 1m)
 
 .PHONY: soak
 soak: build ## Kill loads at random for SOAKTIME (default 10m) and compare the results
-	@scripts/need.sh gcc:gcc gcc:libc6-dev
+	@scripts/need.sh gcc:gcc gcc:libc6-dev initdb:postgresql
 	CGO_ENABLED=1 MIDDEN_SOAK=$${SOAKTIME:-10m} $(GO) test -race -count=1 -timeout 0 -run 'TestKill' -v ./internal/cli
 
 .PHONY: docs

@@ -76,6 +76,9 @@ func parseDatabase(name string) (database, error) {
 	scheme, rest, _ := strings.Cut(name, ":")
 	switch {
 	case postgres.Is(name):
+		if err := postgres.Check(name); err != nil {
+			return database{}, &exit{exitUsage, err}
+		}
 		return database{url: name}, nil
 	case scheme != "sqlite" && !strings.HasPrefix(scheme, "sqlite+"):
 		return database{path: name}, nil

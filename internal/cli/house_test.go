@@ -28,6 +28,7 @@ func TestHouse(t *testing.T) {
 		"compact":               "cowrie",
 		"store":                 "cowrie",
 		"store/migrate":         "cowrie store",
+		"store/postgres":        "cowrie store store/migrate",
 		"store/sqlite":          "cowrie store store/migrate",
 		"telemetry":             "plain",
 		"cli/render":            "plain",

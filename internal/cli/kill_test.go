@@ -19,7 +19,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"midden/internal/store"
-	"midden/internal/store/sqlite"
 	"midden/internal/store/storetest"
 	"midden/internal/synth"
 )
@@ -50,10 +49,10 @@ func run(t testing.TB, codes []int, args ...string) (stdout string) {
 	return ""
 }
 
-// dump checks a database and returns its canonical text.
+// dump checks a database, of a path or a URL, and returns its canonical text.
 func dump(t testing.TB, path string) string {
 	t.Helper()
-	s, err := sqlite.Open(t.Context(), path, sqlite.Options{})
+	s, err := storetest.TryOpen(t, path, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,10 +66,7 @@ func dump(t testing.TB, path string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := sql.Open("sqlite", path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := storetest.Connect(t, path)
 	defer db.Close()
 	return storetest.Dump(t, s, db)
 }

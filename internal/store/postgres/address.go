@@ -30,6 +30,12 @@ func Is(name string) bool {
 		strings.HasPrefix(scheme, "postgres+") || strings.HasPrefix(scheme, "postgresql+"))
 }
 
+// Check returns an error if a URL, or the environment for it, cannot be understood.
+func Check(url string) error {
+	_, err := parse(url)
+	return err
+}
+
 // Name returns a URL in a form that may be shown: without password.
 func Name(url string) string {
 	at, err := parse(url)

@@ -56,12 +56,12 @@ func Dump(t testing.TB, s *store.Store, db *sql.DB) string {
 	} {
 		out = append(out, rows(t, db, query)...)
 	}
-	for _, ref := range rows(t, db, `SELECT coalesce(segment_id || '/' || event_index, 'raw ' || raw_event_id),
+	for _, ref := range Rows(t, db, `SELECT coalesce(segment_id || '/' || event_index, 'raw ' || raw_event_id),
 		shasum, session_id FROM file_sightings WHERE kind <> 'disk'`) {
-		part := strings.Split(ref, " | ")
-		text := texts[part[0]]
-		if !strings.Contains(strings.ToLower(text), part[1]) || !strings.Contains(text, part[2]) {
-			t.Errorf("the sighting of %s in session %s leads to the wrong event: %s", part[1], part[2], text)
+		text := texts[ref[0]]
+		e, err := cowrie.Parse([]byte(text))
+		if err != nil || e.Session != ref[2] || !strings.Contains(strings.ToLower(text), ref[1]) {
+			t.Errorf("the sighting of %s in session %q leads to the wrong event: %s", ref[1], ref[2], text)
 		}
 	}
 	slices.Sort(out)
