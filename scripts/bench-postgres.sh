@@ -44,8 +44,8 @@ echo "writing $events synthetic events"
 bytes=$(cat logs/*/* | wc -c)
 
 # The yardstick: what \copy needs for a row an event, with cowrieprocessor's columns and
-# indexes. Its rows are made ready beforehand.
-cat logs/*/* | awk -v OFS='\t' '{ gsub(/\\/, "\\\\\\\\"); print NR, "i", "2026-01-01 00:00:00", "/srv/cowrie/cowrie.json", NR, "1", 0, $0,
+# indexes. Its rows are made ready beforehand, without what jsonb cannot hold.
+cat logs/*/* | iconv -c -f utf-8 -t utf-8 | sed -E 's/\\u(0000|[dD][89a-fA-F][0-9a-fA-F]{2})//g' | awk -v OFS='\t' '{ gsub(/\\/, "\\\\\\\\"); print NR, "i", "2026-01-01 00:00:00", "/srv/cowrie/cowrie.json", NR, "1", 0, $0,
 	"0000000000000000000000000000000000000000000000000000000000000000", 0, "f" }' >rows.txt
 v3="CREATE TABLE raw_events (id BIGINT PRIMARY KEY, ingest_id VARCHAR(64), ingest_at TIMESTAMPTZ,
 	source VARCHAR(512) NOT NULL, source_offset BIGINT, source_inode VARCHAR(128), source_generation INTEGER,

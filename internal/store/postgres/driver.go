@@ -192,6 +192,9 @@ func (c *conn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, erro
 	}
 	pg := c.Conn.Conn().PgConn()
 	if _, err := pg.Exec(ctx, begin).ReadAll(); err != nil {
+		if pg.IsClosed() && ctx.Err() == nil {
+			return nil, driver.ErrBadConn // nothing was begun: another connection will do
+		}
 		c.end(`ROLLBACK`)
 		return nil, err
 	}

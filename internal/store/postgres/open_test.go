@@ -562,9 +562,7 @@ func TestRoles(t *testing.T) {
 	}
 	blocks := map[string][]string{}
 	for _, block := range regexp.MustCompile("(?s)```sql\n-- as (\\S+)[^\n]*\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
-		for _, statement := range strings.Split(block[2], ";\n") {
-			blocks[block[1]] = append(blocks[block[1]], statement)
-		}
+		blocks[block[1]] = append(blocks[block[1]], strings.Split(block[2], ";\n")...)
 	}
 	if len(blocks["an"]) < 4 || len(blocks["midden_owner"]) < 5 {
 		t.Fatalf("the documentation has other statements: %q", blocks)

@@ -143,7 +143,8 @@ func freePort() (int, error) {
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 
 // watch starts a process that stops the server and removes its folder when this
-// process has ended, or the test: then its input does.
+// process has ended, or the test: then its input does. A server that was only just being
+// started ends by itself when it finds its folder gone.
 func (s *Server) watch() error {
 	read, write, err := os.Pipe()
 	if err != nil {
@@ -168,7 +169,7 @@ func (s *Server) run(program string, args ...string) error {
 	cmd.Dir = s.dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.as, Setsid: true}
 	// A server that stays must not hold a pipe of ours: what is said goes into a file.
-	said, err := os.CreateTemp("", "midden-pg-")
+	said, err := os.CreateTemp(s.dir, "said-")
 	if err != nil {
 		return err
 	}
