@@ -30,7 +30,8 @@ func quoted(list []string) (out []string) {
 	return out
 }
 
-// oddLog writes logs that have an odd text in every place that takes one.
+// oddLog writes logs that have an odd text in every place that takes one, and events
+// without a time, or with the first and the last that there is.
 func oddLog(t testing.TB, dir string) {
 	t.Helper()
 	var log []byte
@@ -51,6 +52,9 @@ func oddLog(t testing.TB, dir string) {
 			event(session, text, `,"message":"`+text+`"`)
 		}
 		log = append(log, "no event "+text+"\n"...)
+	}
+	for i, fields := range []string{``, `,"sensor":"b"`, `,"timestamp":"0001-01-01T00:00:00Z"`, `,"timestamp":"9999-12-31T23:59:59.999999Z"`} {
+		log = fmt.Appendf(log, `{"eventid":"cowrie.session.file_download","session":"untimed%d","shasum":"%064x"%s}`+"\n", i, 0xabc+i, fields)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "odd \xff\x1b.json"), log, 0o600); err != nil {
 		t.Fatal(err)
