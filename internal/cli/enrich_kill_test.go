@@ -112,7 +112,7 @@ func TestKillEnrich(t *testing.T) {
 		// VirusTotal knows, nothing is asked twice.
 		s := newStation(t, rich(), files...)
 		s.knows(files)
-		s.pass(time.Until(s.clock()) - time.Hour) // an entry of the future counts for nothing
+		s.pass(time.Since(s.clock()) - time.Hour) // an entry of the future counts for nothing
 		s.config("per_minute = 20\nkey = \"file:key\"\ncache = \"cache\"")
 		for _, nth := range []int{1, 2, 3} {
 			s.call(fmt.Sprintf("MIDDEN_TEST_KILL_AT=enrich: before commit#%d", nth), "enrich", "-q")

@@ -560,7 +560,7 @@ func TestEnrichIgnored(t *testing.T) {
 	}
 	// Whoever takes it off the list wants it asked.
 	s.config("")
-	s.pass(24 * time.Hour)
+	s.pass(25 * time.Hour)
 	s.enrich(0)
 	if s.vt.Asked(hash(2)) != 1 {
 		t.Error("what is not ignored any more is not asked about")

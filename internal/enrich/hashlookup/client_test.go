@@ -156,7 +156,7 @@ func TestRecord(t *testing.T) {
 		"no trust":              {map[string]any{"hashlookup:trust": nil}, "", false, true},
 		"little trust":          {map[string]any{"hashlookup:trust": 49.9}, "", false, false},
 		"as text":               {map[string]any{"hashlookup:trust": "49"}, "", false, false},
-		"as text, enough":       {map[string]any{"hashlookup:trust": " 55 "}, "", false, true},
+		"as text, spaced":       {map[string]any{"hashlookup:trust": " 45 "}, "", false, false},
 		"below all trust":       {map[string]any{"hashlookup:trust": -1}, "", false, false},
 		"trust that is none":    {map[string]any{"hashlookup:trust": map[string]int{"a": 1}}, "", false, true},
 		"no SHA-256":            {map[string]any{"SHA-256": nil, "FileName": "f"}, "f", false, true},
@@ -181,7 +181,7 @@ func TestRecord(t *testing.T) {
 	}
 	// A null, and bytes that are no UTF-8.
 	s.Instead(answer(200, `{"SHA-256":"`+hashA+`","KnownMalicious":null,"FileName":"a`+"\xff"+`\udc00","hashlookup:trust":null}`))
-	if got, err := c.File(t.Context(), hashA); err != nil || got.Verdict.Description != "a\ufffd\ufffd" || !got.Good {
+	if got, err := c.File(t.Context(), hashA); err != nil || got.Verdict.Description != "a\ufffd\ufffd" || text("a\xff") != "a\ufffd" || !got.Good {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
@@ -216,11 +216,12 @@ func TestFaults(t *testing.T) {
 		"404, cut":           {answer(404, `{"message":"Non existing SHA-256"`), source.Transient, source.ErrNotTheirs, ""},
 		"404 of another":     {answer(404, string(hashlookuptest.Unknown(hashB))), source.Transient, source.ErrOtherFile, ""},
 		"404 that is 200":    {answer(200, string(hashlookuptest.Unknown(hashA))), source.Transient, source.ErrNotTheirs, ""},
+		"200 that is 500":    {answer(500, record), source.Transient, source.ErrNotTheirs, ""},
 		"200 that is 404":    {answer(404, record), source.Transient, source.ErrNotTheirs, ""},
 		"429":                {answer(429, `{"message":"slowly"}`), source.QuotaSpent, nil, "HTTP 429: slowly"},
 		"500":                {answer(500, `{"message":"Internal Server Error"}`), source.Transient, nil, ""},
 		"204":                {answer(204, ""), source.Transient, source.ErrNotTheirs, ""},
-		"301":                {http.RedirectHandler("https://elsewhere.test/x", 301).ServeHTTP, source.Transient, source.ErrRedirected, ""},
+		"302":                {http.RedirectHandler("https://elsewhere.test/x", http.StatusFound).ServeHTTP, source.Transient, source.ErrRedirected, ""},
 		"empty":              {answer(200, ""), source.Transient, source.ErrNotTheirs, ""},
 		"null":               {answer(200, "null"), source.Transient, source.ErrNotTheirs, ""},
 		"an empty object":    {answer(200, "{}"), source.Transient, source.ErrNotTheirs, ""},

@@ -117,9 +117,6 @@ type number struct {
 }
 
 func (n *number) UnmarshalJSON(b []byte) error {
-	if len(b) > 64 {
-		return nil
-	}
 	if f, err := strconv.ParseFloat(strings.TrimSpace(strings.Trim(string(b), `"`)), 64); err == nil {
 		*n = number{f, true}
 	}
