@@ -152,7 +152,7 @@ func (l *loader) readGone(ctx context.Context) error {
 		rest = append(rest, h)
 	}
 	l.gone = rest
-	return l.pipe.drain()
+	return l.store()
 }
 
 // readOn reads what has come to an open file since it was read.

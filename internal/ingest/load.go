@@ -25,6 +25,10 @@ type EventLog interface {
 	Append(context.Context, []*cowrie.Chunk) (cowrie.Tally, []*cowrie.Source, error)
 	// Sources returns what is known under a fingerprint, least read first.
 	Sources(ctx context.Context, fingerprint string) ([]cowrie.Source, error)
+	// ClaimSource takes a source for this loader; false if another one has it.
+	ClaimSource(ctx context.Context, fingerprint string) (bool, error)
+	// ReleaseSources lets go of all sources that were claimed.
+	ReleaseSources()
 	// File returns what a path held when it was last looked at, or nil.
 	File(ctx context.Context, path string) (*cowrie.FileState, error)
 }
@@ -103,6 +107,8 @@ type loader struct {
 	unreadable map[string]error
 
 	round map[string]bool      // fingerprints that are being read in this round
+	mine  int                  // sources that are claimed
+	taken int                  // files of this round whose source another loader has
 	held  map[string]*heldFile // files that are followed
 	gone  []*heldFile          // followed files that have lost their name
 	seen  map[string]seenFile  // what each path was when a follower last looked
@@ -126,13 +132,28 @@ func (l *loader) run(ctx context.Context, paths []string) error {
 	}
 	l.bytesTotal.Store(size)
 	l.filesTotal.Store(int64(len(files)))
+	pause := minPause
 	for len(files) > 0 {
+		before := len(files)
 		if files, err = l.readAll(ctx, files); err != nil {
 			return err
 		}
-		if l.Follow {
+		switch {
+		case l.Follow:
 			return l.follow(ctx, paths)
+		case l.taken == 0 || len(files) < before:
+			pause = minPause
+			continue
+		case pause == minPause:
+			l.Log.Info("another loader reads what is left", "files", len(files))
 		}
+		// It may be killed: then the rest of its work is ours.
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, maxPause)
 	}
 	return nil
 }
@@ -141,11 +162,16 @@ func (l *loader) run(ctx context.Context, paths []string) error {
 // returns those that must be looked at again: whose source was read on by
 // somebody else, or is the same as that of another file.
 func (l *loader) readAll(ctx context.Context, files []logs.Found) (again []logs.Found, err error) {
-	l.round = map[string]bool{}
+	l.round, l.taken = map[string]bool{}, 0
 	var reads []*reading
 	for _, f := range files {
 		if err := ctx.Err(); err != nil {
 			return nil, err
+		}
+		if l.mine >= maxClaims {
+			if err := l.store(); err != nil {
+				return nil, err
+			}
 		}
 		if err := l.pipe.failure(); err != nil {
 			return nil, err
@@ -160,7 +186,7 @@ func (l *loader) readAll(ctx context.Context, files []logs.Found) (again []logs.
 			reads = append(reads, rd)
 		}
 	}
-	if err := l.pipe.drain(); err != nil {
+	if err := l.store(); err != nil {
 		return nil, err
 	}
 	for _, rd := range reads {
@@ -170,6 +196,18 @@ func (l *loader) readAll(ctx context.Context, files []logs.Found) (again []logs.
 		}
 	}
 	return again, nil
+}
+
+// maxClaims is how many sources are claimed at a time: each costs the event log
+// something.
+const maxClaims = 256
+
+// store waits until all that was read is stored, and lets others have its sources.
+func (l *loader) store() error {
+	err := l.pipe.drain()
+	l.log.ReleaseSources()
+	l.mine = 0
+	return err
 }
 
 // errAgain says that a file must be looked at again when what was read so far
@@ -237,7 +275,7 @@ func (l *loader) readOpen(ctx context.Context, file *logs.File, f logs.Found, st
 	}
 	rd := &reading{found: f}
 	if rd.source, err = l.identify(ctx, r, now, state); err != nil {
-		if ctx.Err() != nil || errors.Is(err, errAgain) {
+		if ctx.Err() != nil || errors.Is(err, errAgain) || errors.Is(err, cowrie.ErrUnavailable) {
 			return nil, err
 		}
 		return nil, l.broken(ctx, next, err)
@@ -315,6 +353,14 @@ func (l *loader) identify(ctx context.Context, r *logs.Reader, now logs.Found, s
 		return nil, errAgain // what is known of it is about to change
 	}
 	l.round[r.Fingerprint()] = true
+	switch claimed, err := l.log.ClaimSource(ctx, r.Fingerprint()); {
+	case err != nil:
+		return nil, err
+	case !claimed:
+		l.taken++
+		return nil, errAgain
+	}
+	l.mine++
 	known, err := l.log.Sources(ctx, r.Fingerprint())
 	if err != nil {
 		return nil, err

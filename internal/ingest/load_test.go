@@ -17,13 +17,16 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
 
 	"midden/internal/cowrie"
 	"midden/internal/ingest"
+	"midden/internal/logs"
 	"midden/internal/store"
+	"midden/internal/store/postgres"
 	"midden/internal/store/storetest"
 	"midden/internal/synth"
 )
@@ -254,6 +257,106 @@ func reversed(lines [][]byte) (out []byte) {
 	return out
 }
 
+// counting counts the lines that come in, whether they are stored or not.
+type counting struct {
+	*store.Store
+	lines *atomic.Int64
+}
+
+func (c *counting) Seal(chunk *cowrie.Chunk) {
+	c.lines.Add(chunk.Gathered.Lines)
+	c.Store.Seal(chunk)
+}
+
+// TestClaims: a source belongs to one loader, until that has stored it or is gone;
+// one that comes later waits for it, and then does what is left.
+func TestClaims(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := (synth.Options{Seed: 6, Events: 2000}).WriteTree(t.Context(), dir, "none"); err != nil {
+		t.Fatal(err)
+	}
+	path := storetest.Name(t)
+	if !postgres.Is(path) {
+		t.Skip("SQLite serves one machine")
+	}
+	holder, other := storetest.Open(t, path), openDatabase(t, path)
+	first := claims(t, dir)
+	for range 2 { // it is held, and let go
+		for _, fingerprint := range first {
+			if ok, err := holder.ClaimSource(t.Context(), fingerprint); !ok || err != nil {
+				t.Fatal(ok, err)
+			}
+			if ok, err := other.ClaimSource(t.Context(), fingerprint); ok || err != nil {
+				t.Fatal(ok, err)
+			}
+		}
+		holder.ReleaseSources()
+		for _, fingerprint := range first {
+			if ok, err := other.ClaimSource(t.Context(), fingerprint); !ok || err != nil {
+				t.Fatal(ok, err)
+			}
+		}
+		other.ReleaseSources()
+	}
+	for _, fingerprint := range first {
+		if ok, err := holder.ClaimSource(t.Context(), fingerprint); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+	}
+	done := make(chan ingest.Summary)
+	go func() {
+		sum, err := ingest.Load(t.Context(), other, []string{dir}, ingest.Options{Log: quiet})
+		if err != nil {
+			t.Error(err)
+		}
+		done <- sum
+	}()
+	select {
+	case sum := <-done:
+		t.Fatalf("it did not wait: %+v", sum)
+	case <-time.After(500 * time.Millisecond):
+	}
+	// Its server process ends, as it does when the program is killed.
+	var ended bool
+	if err := other.sql.QueryRowContext(t.Context(), `SELECT bool_and(pg_terminate_backend(pid)) FROM pg_locks
+		WHERE locktype = 'advisory' AND objsubid = 1 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`).Scan(&ended); err != nil || !ended {
+		t.Fatal(ended, err)
+	}
+	if sum := <-done; sum.Events != 2000 {
+		t.Errorf("%+v", sum.Tally)
+	}
+	if _, err := holder.ClaimSource(t.Context(), first[0]); err == nil {
+		t.Error("the loader whose connection broke is not told")
+	}
+	if ok, err := holder.ClaimSource(t.Context(), first[0]); !ok || err != nil {
+		t.Errorf("afterwards: %v, %v", ok, err)
+	}
+}
+
+// claims are the fingerprints of the logs in a directory.
+func claims(t *testing.T, dir string) (list []string) {
+	t.Helper()
+	files, _, err := logs.Find(t.Context(), []string{dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		file, err := logs.Open(f.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := logs.NewReader(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Fingerprint() != "" {
+			list = append(list, r.Fingerprint())
+		}
+		file.Close()
+	}
+	return list
+}
+
 // TestTwoLoaders is promise 2 with loaders that work on the same files at once.
 func TestTwoLoaders(t *testing.T) {
 	dir := t.TempDir()
@@ -262,13 +365,14 @@ func TestTwoLoaders(t *testing.T) {
 		t.Fatal(err)
 	}
 	alone := newDatabase(t)
-	alone.load(t, dir)
+	lines := alone.load(t, dir).Lines
 
-	path := filepath.Join(t.TempDir(), "shared.db")
+	path := storetest.Name(t)
 	var wg sync.WaitGroup
+	var sealed atomic.Int64
 	sums := make([]ingest.Summary, 3)
 	for i := range sums {
-		db := openDatabase(t, path)
+		db := &counting{openDatabase(t, path).Store, &sealed}
 		wg.Go(func() {
 			sum, err := ingest.Load(t.Context(), db, []string{dir}, ingest.Options{Log: quiet})
 			if err != nil {
@@ -285,6 +389,9 @@ func TestTwoLoaders(t *testing.T) {
 	}
 	if events != int64(stats.Events) {
 		t.Errorf("the loaders stored %d events together, of %d", events, stats.Events)
+	}
+	if postgres.Is(path) && sealed.Load() != lines {
+		t.Errorf("the loaders read %d lines together, of %d", sealed.Load(), lines)
 	}
 	shared := openDatabase(t, path)
 	shared.healthy(t)

@@ -69,3 +69,11 @@ func (p *patient) File(ctx context.Context, path string) (state *cowrie.FileStat
 	})
 	return state, err
 }
+
+func (p *patient) ClaimSource(ctx context.Context, fingerprint string) (claimed bool, err error) {
+	err = p.try(func() (err error) {
+		claimed, err = p.EventLog.ClaimSource(ctx, fingerprint)
+		return err
+	})
+	return claimed, err
+}

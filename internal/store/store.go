@@ -115,6 +115,13 @@ type Engine struct {
 	// Hold lets one process at a time, among all that use the database, do what
 	// may be done by one only. The error is a *HeldError if there is another.
 	Hold func(what string) (release func(), err error)
+	// Claim takes what a key names for this process; false if another one has it.
+	// Release lets go of all that was claimed, which the end of the process does, too.
+	// Both are nil where several processes do not share work.
+	Claim   func(ctx context.Context, key string) (taken bool, err error)
+	Release func()
+	// Close, if not nil, closes what the engine has opened besides.
+	Close func() error
 	// Scan is for reading much, once: its connections keep little in memory.
 	Scan *sql.DB
 	// Raw is the table raw_events of a database that was taken over from
@@ -153,7 +160,29 @@ func (s *Store) Close() error {
 	if s.job.conn != nil {
 		s.job.conn.Close()
 	}
-	return s.explain(errors.Join(s.engine.Scan.Close(), s.db.Close()))
+	var err error
+	if s.engine.Close != nil {
+		err = s.engine.Close()
+	}
+	return s.explain(errors.Join(err, s.engine.Scan.Close(), s.db.Close()))
+}
+
+// ClaimSource takes a source for this process, so that others that load the same
+// files meanwhile read other ones; false if another one has it. It only saves work:
+// what two have read is stored once. Where an engine serves one machine, all is
+// granted.
+func (s *Store) ClaimSource(ctx context.Context, fingerprint string) (taken bool, err error) {
+	if s.engine.Claim == nil {
+		return true, nil
+	}
+	return s.engine.Claim(ctx, fingerprint)
+}
+
+// ReleaseSources lets go of all sources that were claimed.
+func (s *Store) ReleaseSources() {
+	if s.engine.Release != nil {
+		s.engine.Release()
+	}
 }
 
 // beginner is a database, or one connection to it.

@@ -49,7 +49,7 @@ func Open(ctx context.Context, url string, o Options) (*store.Store, error) {
 		return nil, err
 	}
 	at.lock.Store(&found.lock)
-	months := &months{}
+	months, claims := &months{}, &claims{at: at, lock: found.lock}
 	return store.New(db, store.Engine{
 		Explain:     at.explain,
 		Insert:      "INSERT",
@@ -62,6 +62,9 @@ func Open(ctx context.Context, url string, o Options) (*store.Store, error) {
 		Together:    together,
 		Scan:        at.connect(maxConns),
 		Hold:        func(what string) (func(), error) { return at.hold(found.lock, what) },
+		Claim:       claims.take,
+		Release:     claims.release,
+		Close:       claims.close,
 	})
 }
 
