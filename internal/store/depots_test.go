@@ -3,6 +3,7 @@ package store_test
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -392,5 +393,28 @@ func TestEmptyOnDisk(t *testing.T) {
 	var status string
 	if err := db.sql.QueryRow(`SELECT enrichment_status || ' ' || file_size FROM files`).Scan(&status); err != nil || status != "ignored 0" {
 		t.Errorf("it is %s, %v", status, err)
+	}
+}
+
+// TestDepotPaths: a path may be as long as a system allows, and have any byte in it.
+func TestDepotPaths(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t)
+	rng, long := rand.New(rand.NewPCG(1, 2)), []byte("/")
+	for len(long) < 4095 {
+		long = append(long, byte(1+rng.IntN(255))) // does not compress
+	}
+	ids := map[int64]bool{}
+	for _, path := range []string{string(long), string(long[:4094]), `/a\000b`, "/a\xffb", "/a\\xffb"} {
+		for range 2 {
+			d, err := db.Depot(t.Context(), path, "dmz")
+			if err != nil {
+				t.Fatalf("%.20q: %v", path, err)
+			}
+			ids[d.ID] = true
+		}
+	}
+	if len(ids) != 5 {
+		t.Errorf("five paths are %d depots", len(ids))
 	}
 }

@@ -229,7 +229,8 @@ CREATE TABLE depots (
     size       BIGINT,
     mod_time   BIGINT,
     scanned_at TIMESTAMPTZ,
-    UNIQUE (path, sensor)
+    path_key   BYTEA NOT NULL GENERATED ALWAYS AS (sha256(decode(replace(path, '\', '\\'), 'escape'))) STORED,
+    UNIQUE (path_key, sensor)
 );
 
 CREATE TABLE depot_entries (
