@@ -86,7 +86,7 @@ row() {
 	echo "| $2 | $(calc "$events / $s" %.0f) | $(calc "$(of copy 2) / $s" %.2f) | $(calc "$(of "$1" 3) / 1024" '%.0f MB') |"
 }
 row load "load"
-row two "load, two at once, half of the logs each (memory: not measured)"
+row two "load, two at once, who share the logs (memory: not measured)"
 row sqlite "load into SQLite, in the same run"
 row copy "yardstick: psql \\\\copy, a row an event, v3's indexes"
 echo
