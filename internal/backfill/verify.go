@@ -19,6 +19,8 @@ type Snapshot interface {
 	RawEvents(ctx context.Context, after, through int64, f func(*cowrie.RawEvent) error) error
 	// Segments calls f for one segment, or for all if id is 0.
 	Segments(ctx context.Context, id int64, f func(*cowrie.Segment) error) error
+	// Dropped returns the segments that were dropped.
+	Dropped(context.Context) (map[int64]bool, error)
 	// Sources and Sightings call f for each there is.
 	Sources(context.Context, func(*cowrie.SourceCount) error) error
 	Sightings(context.Context, func(*cowrie.StoredSighting) error) error
@@ -44,8 +46,8 @@ type Verification struct {
 	RawEvents, Segments, Sources, Sightings, Files int64
 	// Pending are raw events that no backfill has done yet.
 	Pending int64
-	// Orphans are sightings whose raw event is gone: no gap, since what was
-	// derived outlives the events.
+	// Orphans are sightings whose event was deleted or dropped: no gap, since what
+	// was derived outlives the events.
 	Orphans int64
 	// Gaps were found, and so many of them mended.
 	Gaps, Mended int64
@@ -86,7 +88,8 @@ type verifier struct {
 	db          Snapshot
 	f           func(Gap) error
 	hash        *hasher
-	after, done int64 // the raw events that count: after < id <= done
+	after, done int64          // the raw events that count: after < id <= done
+	dropped     map[int64]bool // segments
 	expected    map[where]*total
 	found       map[where]*total
 	inSegments  map[int64]int64 // events in the segments of each source
@@ -146,6 +149,9 @@ func (v *verifier) begin() error {
 	}
 	v.after, v.done = moved.Position, min(job.Position, last)
 	v.result.Pending = max(0, last-max(v.done, v.after))
+	if v.dropped, err = v.db.Dropped(v.ctx); err != nil {
+		return err
+	}
 	v.of, err = v.db.Bytes(v.ctx, v.after, v.done)
 	return err
 }
@@ -157,7 +163,7 @@ func (v *verifier) storedSightings() error {
 		if s.Kind == cowrie.Disk {
 			return nil // no event bears it out: the disk does
 		}
-		if s.Place == (cowrie.Place{}) {
+		if s.Place == (cowrie.Place{}) || v.dropped[s.Place.Segment] {
 			v.result.Orphans++
 			return nil
 		}
@@ -264,7 +270,7 @@ func (v *verifier) lines() error {
 				return err
 			}
 		}
-		if n := v.inSegments[c.ID]; n != c.Events {
+		if n := v.inSegments[c.ID] + c.Dropped; n != c.Events {
 			return v.gap(Gap{What: "lines", Where: w, Expected: c.Events, Found: n, Detail: "its segments hold another number of events"}, nil)
 		}
 		return nil

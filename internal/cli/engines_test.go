@@ -125,6 +125,22 @@ func TestEngines(t *testing.T) {
 		}
 	}
 	same(t, dump(t, both[0]), dump(t, both[1]))
+
+	for _, args := range [][]string{{"retain", "--events", "1mo", "--dry-run"}, {"events"}, {"doctor", "--deep"}, {"verify"}, {"retain", "--events", "1mo"}} {
+		args = append(args, "-o", "json")
+		if args[0] != "doctor" && args[0] != "retain" { // bytes are those that each engine says
+			onBoth(t, both, args...)
+			continue
+		}
+		for _, db := range both {
+			run(t, []int{0}, append([]string{"--db", db, "-q"}, args...)...)
+		}
+	}
+	onBoth(t, both, "retain", "--events", "1mo", "-o", "json")
+	onBoth(t, both, "events")
+	onBoth(t, both, "load", dir, "-o", "json")
+	onBoth(t, both, "verify", "-o", "json")
+	same(t, dump(t, both[0]), dump(t, both[1]))
 }
 
 // TestEnginesOnRealLogs does so with a collection of real logs, where there is one.

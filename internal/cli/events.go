@@ -71,7 +71,10 @@ func (a *app) events(ctx context.Context, q store.EventFilter, limit int) error 
 	if n == 0 {
 		a.hint("no event fits")
 	}
-	return out.Flush()
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	return a.sayDropped(ctx, db, q)
 }
 
 // errEnough ends a walk over rows early.

@@ -191,6 +191,9 @@ func (a *app) filesShow(ctx context.Context, prefix string, limit int) error {
 	if err != nil {
 		return err
 	}
+	if err := a.sayDropped(ctx, db, store.EventFilter{Shasum: f.Shasum}); err != nil {
+		return err
+	}
 	facts, err := db.FileFacts(ctx, f.Shasum)
 	if err != nil {
 		return err

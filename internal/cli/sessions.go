@@ -148,8 +148,11 @@ func (a *app) sessionsShow(ctx context.Context, id string) error {
 		c := sessionColumns[i]
 		fields = append(fields, render.Field{Name: c.Name, Kind: c.Kind, Value: v})
 	}
+	q := store.EventFilter{Session: id, Since: cowrie.NoTime, Until: cowrie.NoTime}
+	if err := a.sayDropped(ctx, db, q); err != nil {
+		return err
+	}
 	transcript := func(row func(...any) error) error {
-		q := store.EventFilter{Session: id, Since: cowrie.NoTime, Until: cowrie.NoTime}
 		return db.Events(ctx, q, func(e *store.Event) error {
 			what, detail := describe(&e.Event)
 			if what == "" {

@@ -81,7 +81,7 @@ func (a *app) verify(ctx context.Context, repair bool) error {
 		a.hint("%s raw events are not backfilled yet: \"midden backfill run\" does them", plain.Count(v.Pending))
 	}
 	if v.Orphans > 0 {
-		a.hint("of %s sightings the event was deleted; they stay", plain.Count(v.Orphans))
+		a.hint("of %s sightings the event was deleted or dropped; they stay", plain.Count(v.Orphans))
 	}
 	left := v.Gaps
 	if left > 0 {

@@ -31,6 +31,8 @@ type SourceCount struct {
 	Tally
 	// Letters are the dead letters that there are of it.
 	Letters int64
+	// Dropped are those of its events that were dropped.
+	Dropped int64
 }
 
 // Mend puts right what a verification found: sightings that are missing are to

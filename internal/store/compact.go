@@ -108,11 +108,12 @@ func (a *appending) movedSegment(source int64, m *cowrie.Moved, g *cowrie.Gather
 	if err != nil {
 		return 0, err
 	}
-	err = a.row(`INSERT INTO event_segments (source_id, source_offset, source_length, event_count, first_event_at,
-		last_event_at, text_size, checksum, origins, events) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id`,
-		[]any{source, m.From, m.Through - m.From, g.Events, timeText(g.First), timeText(g.Last), seg.size, int64(seg.checksum),
-			origins, seg.blob}, &id)
-	return id, err
+	if err := a.row(a.s.engine.NextSegment, nil, &id); err != nil {
+		return 0, err
+	}
+	return id, a.exec(`INSERT INTO event_segments (id, source_id, source_offset, source_length, event_count, first_event_at,
+		last_event_at, text_size, checksum, origins, events) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		id, source, m.From, m.Through-m.From, g.Events, timeText(g.First), timeText(g.Last), seg.size, int64(seg.checksum), origins, seg.blob)
 }
 
 // movedSource returns the id of the source of moved events.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
+
+	"midden/internal/cowrie"
 )
 
 // Check is the result of one look at the database.
@@ -37,6 +39,7 @@ func (s *Store) Doctor(ctx context.Context, deep bool, st Staging, f func(Check)
 		{"lines are accounted for", s.checkSources},
 		{"sightings agree with files", s.checkFiles},
 		{"sessions agree with events", s.checkSessions},
+		{"dropped events", s.checkDropped},
 		{"dead letters", s.checkDeadLetters},
 		{"unreadable inputs", s.checkProblems},
 		{"verdicts", func(ctx context.Context) (CheckState, string, error) { return s.checkVerdicts(ctx, st) }},
@@ -84,7 +87,8 @@ func (s *Store) checkSources(ctx context.Context) (CheckState, string, error) {
 	return s.none(ctx, "lines = events + duplicates + dead letters + blank, in every source",
 		"%d sources whose lines are not accounted for",
 		`SELECT count(*) FROM sources WHERE lines <> events + duplicates + dead_letters + blank
-			OR events <> (SELECT coalesce(sum(event_count), 0) FROM event_segments WHERE source_id = sources.id)`)
+			OR events <> (SELECT coalesce(sum(event_count), 0) FROM event_segments WHERE source_id = sources.id)
+				+ (SELECT coalesce(sum(event_count), 0) FROM dropped_segments WHERE source_id = sources.id)`)
 }
 
 func (s *Store) checkFiles(ctx context.Context) (CheckState, string, error) {
@@ -96,11 +100,20 @@ func (s *Store) checkFiles(ctx context.Context) (CheckState, string, error) {
 }
 
 func (s *Store) checkSessions(ctx context.Context) (CheckState, string, error) {
-	return s.none(ctx, "sessions count as many events as are stored",
+	return s.none(ctx, "sessions count as many events as were stored",
 		"the counts of sessions and events differ by %d",
 		`SELECT abs((SELECT coalesce(sum(event_count), 0) FROM event_segments)
+			+ (SELECT coalesce(sum(event_count), 0) FROM dropped_segments)
 			- (SELECT coalesce(sum(segment_events), 0) FROM session_summaries)
 			- (SELECT count(*) FROM sessionless_events))`)
+}
+
+func (s *Store) checkDropped(ctx context.Context) (CheckState, string, error) {
+	d, err := s.Dropped(ctx, EventFilter{Since: cowrie.NoTime, Until: cowrie.NoTime})
+	if d.Segments == 0 {
+		return CheckOK, "none", err
+	}
+	return CheckNotice, fmt.Sprintf("%d events up to %s were dropped by \"midden retain\"", d.Events, d.Last), err
 }
 
 func (s *Store) checkDeadLetters(ctx context.Context) (CheckState, string, error) {
@@ -177,7 +190,7 @@ func (s *Store) checkSegments(ctx context.Context) (CheckState, string, error) {
 		if err := ctx.Err(); err != nil {
 			return "", "", err
 		}
-		if _, err := s.segment(ctx, id); err != nil {
+		if _, err := s.segment(ctx, id); err != nil { // one that was dropped meanwhile is whole
 			broken = append(broken, err.Error())
 		}
 	}

@@ -51,12 +51,16 @@ func (a *appending) withoutDuplicates(c *cowrie.Chunk, seg *sealed) (*cowrie.Gat
 	if err := a.find(wanted, suspects, g); err != nil {
 		return nil, nil, err
 	}
+	dropped, err := a.droppedOf(suspects)
+	if err != nil {
+		return nil, nil, err
+	}
 	fresh, err := gather(func(session string, text []byte) bool {
 		switch {
 		case session == "":
 			return seen(known, text)
 		case suspects[session]:
-			return wanted.found(text)
+			return wanted.found(text) || dropped.has(session, text)
 		}
 		return false
 	})

@@ -33,7 +33,8 @@ type Event struct {
 
 // Events calls f for each event that fits: those of a session in order of
 // time, those of a file in order of sighting, all others in the order in which
-// they were stored; what cowrieprocessor left behind comes last.
+// they were stored; what cowrieprocessor left behind comes last. What was dropped
+// is left out: Dropped tells of it.
 func (s *Store) Events(ctx context.Context, q EventFilter, f func(*Event) error) error {
 	switch {
 	case q.Shasum != "":
@@ -78,7 +79,7 @@ func (s *Store) Events(ctx context.Context, q EventFilter, f func(*Event) error)
 // eventsIn calls f for each event of a segment that fits.
 func (s *Store) eventsIn(ctx context.Context, id int64, q EventFilter, whole bool, f func(*Event) error) error {
 	text, err := s.segment(ctx, id)
-	if err != nil {
+	if text == nil || err != nil {
 		return err
 	}
 	return eachLine(text, func(index int, line []byte) error {
@@ -172,6 +173,9 @@ func (s *Store) eventsOfFile(ctx context.Context, q EventFilter, f func(*Event) 
 			if text, err = s.segment(ctx, p.segment); err != nil {
 				return err
 			}
+			if text == nil {
+				continue
+			}
 			cache.put(p.segment, text)
 		}
 		err := eachLine(text, func(index int, line []byte) error {
@@ -194,13 +198,18 @@ func (s *Store) eventsOfFile(ctx context.Context, q EventFilter, f func(*Event) 
 	return nil
 }
 
-// segment returns the text of a segment, checked against its checksum.
+// segment returns the text of a segment, checked against its checksum; nil if it was
+// dropped.
 func (s *Store) segment(ctx context.Context, id int64) ([]byte, error) {
 	var seg sealed
 	err := s.db.QueryRowContext(ctx, `SELECT text_size, checksum, events FROM event_segments WHERE id = $1`, id).
 		Scan(&seg.size, &seg.checksum, &seg.blob)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, fmt.Errorf("%w: event segment %d is gone", ErrNotFound, id)
+		dropped, err := s.isDropped(ctx, id)
+		if err == nil && !dropped {
+			err = fmt.Errorf("%w: event segment %d is gone", ErrNotFound, id)
+		}
+		return nil, err
 	}
 	if err != nil {
 		return nil, s.explain(err)

@@ -185,13 +185,26 @@ func (sn *Snapshot) segment(ctx context.Context, id int64, f func(*cowrie.Segmen
 	return f(seg)
 }
 
+// Dropped returns the segments that were dropped.
+func (sn *Snapshot) Dropped(ctx context.Context) (ids map[int64]bool, err error) {
+	ids = map[int64]bool{}
+	err = sn.each(ctx, `SELECT id FROM dropped_segments`, nil, func(scan func(...any) error) error {
+		var id int64
+		err := scan(&id)
+		ids[id] = true
+		return err
+	})
+	return ids, err
+}
+
 // Sources calls f for what is noted of each source.
 func (sn *Snapshot) Sources(ctx context.Context, f func(*cowrie.SourceCount) error) error {
-	return sn.each(ctx, `SELECT s.id, lines, events, duplicates, dead_letters, blank, coalesce(n, 0) FROM sources s
-		LEFT JOIN (SELECT source_id, count(*) AS n FROM dead_letter_events GROUP BY source_id) d ON d.source_id = s.id ORDER BY s.id`, nil,
+	return sn.each(ctx, `SELECT s.id, lines, events, duplicates, dead_letters, blank, coalesce(n, 0), coalesce(dropped, 0) FROM sources s
+		LEFT JOIN (SELECT source_id, count(*) AS n FROM dead_letter_events GROUP BY source_id) d ON d.source_id = s.id
+		LEFT JOIN (SELECT source_id, sum(event_count) AS dropped FROM dropped_segments GROUP BY source_id) e ON e.source_id = s.id ORDER BY s.id`, nil,
 		func(scan func(...any) error) error {
 			c := &cowrie.SourceCount{}
-			if err := scan(&c.ID, &c.Lines, &c.Events, &c.Duplicates, &c.DeadLetters, &c.Blank, &c.Letters); err != nil {
+			if err := scan(&c.ID, &c.Lines, &c.Events, &c.Duplicates, &c.DeadLetters, &c.Blank, &c.Letters, &c.Dropped); err != nil {
 				return err
 			}
 			return f(c)

@@ -101,12 +101,17 @@ type Engine struct {
 	// of ASCII letters.
 	Like string
 	// NextSegment asks for the id of a segment that is to be stored, larger than
-	// all before it.
+	// all that ever were before it.
 	NextSegment string
 	// Month returns the month under which a segment is kept whose latest event is
 	// of a time, and sees to it that there is room for it; nil where segments are
 	// not kept by month.
 	Month func(ctx context.Context, tx *sql.Tx, latest cowrie.Time) (any, error)
+	// Ended returns the months that ended before a time and under which segments are
+	// kept that can be dropped together; nil where segments are not kept by month.
+	Ended func(ctx context.Context, before cowrie.Time) (months []any, err error)
+	// DropMonth drops all segments that are kept under a month.
+	DropMonth func(ctx context.Context, tx *sql.Tx, month any) error
 	// Key returns what a column of texts, which may be long, is unique by.
 	Key func(column string) string
 	// Damage returns what the engine itself finds damaged, a line each; nothing if

@@ -188,7 +188,7 @@ func (l *looking) tables() error {
 	if slices.Contains(segments, "text_size") { // an earlier run made ours already
 		return nil
 	}
-	for _, ours := range []string{"sources", "log_files", "event_segments", "sessionless_events", "file_sightings", "file_verdicts", "maintenance",
+	for _, ours := range []string{"sources", "log_files", "event_segments", "dropped_segments", "sessionless_events", "file_sightings", "file_verdicts", "maintenance",
 		"depots", "depot_entries", "lookups", "quota", "quota_limits", "quota_requests"} {
 		if slices.Contains(have, ours) {
 			return fmt.Errorf("%w: it has a table %s that cowrieprocessor does not make; rename it and try again", ErrForeign, ours)

@@ -10,8 +10,10 @@ import (
 )
 
 // months are the months of which it is known that there is a partition for them.
+// They are known for one transaction: others may drop a month between two.
 type months struct {
 	mu    sync.Mutex
+	tx    *sql.Tx
 	known map[string]bool
 }
 
@@ -38,22 +40,54 @@ func (m *months) of(ctx context.Context, tx *sql.Tx, latest cowrie.Time) (any, e
 	month := at.Format(time.DateOnly)
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.tx != tx {
+		m.tx, m.known = tx, map[string]bool{}
+	}
 	if m.known[month] {
 		return month, nil
 	}
 	var there bool
-	err := tx.QueryRowContext(ctx, `SELECT to_regclass('event_segments_' || to_char($1::date, 'YYYY_MM')) IS NOT NULL`, month).Scan(&there)
+	err := tx.QueryRowContext(ctx, `SELECT to_regclass($1) IS NOT NULL`, partition(month)).Scan(&there)
+	if err == nil && !there {
+		_, err = tx.ExecContext(ctx, `SELECT midden_make_month($1::date)`, month)
+	}
+	m.known[month] = err == nil
+	return month, err
+}
+
+// partition is the name of the partition of a month.
+func partition(month string) string { return "event_segments_" + month[:4] + "_" + month[5:7] }
+
+// ended returns the months with a partition of their own that ended before a time.
+func ended(ctx context.Context, db *sql.DB, before cowrie.Time) (months []any, err error) {
+	rows, err := db.QueryContext(ctx, `SELECT translate(substr(c.relname, length('event_segments_') + 1), '_', '-') || '-01'
+		FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+		WHERE i.inhparent = to_regclass('event_segments') AND c.relname ~ '^event_segments_\d{4}_\d{2}$' ORDER BY 1`)
 	if err != nil {
 		return nil, err
 	}
-	if !there {
-		// It is not noted as known: the transaction may be undone.
-		_, err := tx.ExecContext(ctx, `SELECT midden_make_month($1::date)`, month)
-		return month, err
+	defer rows.Close()
+	for rows.Next() {
+		var month string
+		if err := rows.Scan(&month); err != nil {
+			return nil, err
+		}
+		begins, err := time.Parse(time.DateOnly, month)
+		if err == nil && cowrie.FromStd(begins.AddDate(0, 1, 0)) <= before {
+			months = append(months, month)
+		}
 	}
-	if m.known == nil {
-		m.known = map[string]bool{}
+	return months, rows.Err()
+}
+
+// dropMonth drops the partition of a month. It waits a moment for those who read, and
+// they wait for it; where somebody reads for long it gives up, rather than to keep all
+// others waiting behind it.
+func dropMonth(ctx context.Context, tx *sql.Tx, month any) error {
+	for _, st := range []string{`SET LOCAL lock_timeout = '2s'`, `DROP TABLE ` + partition(month.(string))} {
+		if _, err := tx.ExecContext(ctx, st); err != nil {
+			return err
+		}
 	}
-	m.known[month] = true
-	return month, nil
+	return nil
 }

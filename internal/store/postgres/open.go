@@ -10,6 +10,7 @@ import (
 	"database/sql"
 	"fmt"
 
+	"midden/internal/cowrie"
 	"midden/internal/store"
 	"midden/internal/store/migrate"
 )
@@ -56,6 +57,8 @@ func Open(ctx context.Context, url string, o Options) (*store.Store, error) {
 		Like:        "ILIKE", // in columns of collation C: of ASCII letters
 		NextSegment: `SELECT nextval('event_segments_id_seq')`,
 		Month:       months.of,
+		Ended:       func(ctx context.Context, before cowrie.Time) ([]any, error) { return ended(ctx, db, before) },
+		DropMonth:   dropMonth,
 		Key:         func(column string) string { return column + "_key" },
 		Damage:      func(ctx context.Context) ([]string, error) { return damage(ctx, db) },
 		Copy:        copyRows,

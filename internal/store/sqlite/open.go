@@ -80,7 +80,7 @@ func Open(ctx context.Context, path string, o Options) (*store.Store, error) {
 		Insert:  "INSERT OR ROLLBACK",
 		// For ASCII letters case does not count in SQLite.
 		Like:        "LIKE",
-		NextSegment: `SELECT coalesce(max(id), 0) + 1 FROM event_segments`,
+		NextSegment: `SELECT 1 + max((SELECT coalesce(max(id), 0) FROM event_segments), (SELECT coalesce(max(id), 0) FROM dropped_segments))`,
 		Key:         func(column string) string { return column },
 		Damage:      func(ctx context.Context) ([]string, error) { return damage(ctx, db) },
 		Scan:        scan,

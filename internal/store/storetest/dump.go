@@ -57,7 +57,8 @@ func Dump(t testing.TB, s *store.Store, db *sql.DB) string {
 		out = append(out, rows(t, db, query)...)
 	}
 	for _, ref := range Rows(t, db, `SELECT coalesce(segment_id || '/' || event_index, 'raw ' || raw_event_id),
-		shasum, session_id FROM file_sightings WHERE kind <> 'disk'`) {
+		shasum, session_id FROM file_sightings WHERE kind <> 'disk'
+			AND NOT EXISTS (SELECT 1 FROM dropped_segments d WHERE d.id = segment_id)`) {
 		text := texts[ref[0]]
 		e, err := cowrie.Parse([]byte(text))
 		if err != nil || e.Session != ref[2] || !strings.Contains(strings.ToLower(text), ref[1]) {

@@ -136,6 +136,18 @@ CREATE INDEX ix_event_segments_last_event ON event_segments (last_event_at);
 CREATE TABLE event_segments_early PARTITION OF event_segments FOR VALUES FROM (MINVALUE) TO ('2015-01-01');
 CREATE TABLE event_segments_late PARTITION OF event_segments FOR VALUES FROM ('9999-12-01') TO (MAXVALUE);
 
+-- What midden retain has dropped of event_segments: where a segment was, without
+-- its events.
+CREATE TABLE dropped_segments (
+    id             BIGINT NOT NULL PRIMARY KEY,
+    source_id      BIGINT NOT NULL,
+    event_count    BIGINT NOT NULL,
+    first_event_at TIMESTAMPTZ,
+    last_event_at  TIMESTAMPTZ,
+    dropped_at     TIMESTAMPTZ NOT NULL
+);
+CREATE INDEX ix_dropped_segments_last_event ON dropped_segments (last_event_at);
+
 CREATE TABLE sessionless_events (
     digest     BYTEA NOT NULL PRIMARY KEY,
     segment_id BIGINT NOT NULL

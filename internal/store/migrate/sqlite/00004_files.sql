@@ -70,6 +70,18 @@ CREATE TABLE event_segments (
 CREATE INDEX ix_event_segments_source ON event_segments (source_id, source_offset);
 CREATE INDEX ix_event_segments_last_event ON event_segments (last_event_at);
 
+-- What midden retain has dropped of event_segments: where a segment was, without
+-- its events. Its id is not given out again.
+CREATE TABLE dropped_segments (
+    id             INTEGER PRIMARY KEY,
+    source_id      INTEGER NOT NULL,
+    event_count    INTEGER NOT NULL,
+    first_event_at TEXT,
+    last_event_at  TEXT,
+    dropped_at     TEXT NOT NULL
+);
+CREATE INDEX ix_dropped_segments_last_event ON dropped_segments (last_event_at);
+
 CREATE TABLE sessionless_events (
     digest     BLOB NOT NULL PRIMARY KEY,
     segment_id INTEGER NOT NULL
