@@ -188,9 +188,13 @@ func (l *looking) tables() error {
 	if slices.Contains(segments, "text_size") { // an earlier run made ours already
 		return nil
 	}
-	for _, ours := range []string{"sources", "log_files", "event_segments", "dropped_segments", "sessionless_events", "file_sightings", "file_verdicts", "maintenance",
-		"depots", "depot_entries", "lookups", "quota", "quota_limits", "quota_requests"} {
-		if slices.Contains(have, ours) {
+	text, err := scripts.ReadFile(versionFour)
+	if err != nil {
+		return err
+	}
+	for _, m := range createTable.FindAllStringSubmatch(string(text), -1) {
+		// Some releases of it made a table files: that one is set aside.
+		if ours := m[1]; ours != "files" && slices.Contains(have, ours) {
 			return fmt.Errorf("%w: it has a table %s that cowrieprocessor does not make; rename it and try again", ErrForeign, ours)
 		}
 	}
@@ -310,6 +314,11 @@ func (l *looking) sessionIndex() error {
 // SessionIndex is the name of the index on SessionExpression.
 const SessionIndex = "ix_raw_events_session"
 
+// versionFour is the script with the tables of version 4.
+const versionFour = "sqlite/00004_files.sql"
+
+var createTable = regexp.MustCompile(`(?m)^CREATE TABLE (\w+)`)
+
 // upgrade makes the tables and columns of version 4: the same statements that
 // make them in a new database.
 func (l *looking) upgrade() error {
@@ -317,7 +326,7 @@ func (l *looking) upgrade() error {
 	if err != nil || len(done) > 0 {
 		return err
 	}
-	text, err := scripts.ReadFile("sqlite/00004_files.sql")
+	text, err := scripts.ReadFile(versionFour)
 	if err != nil {
 		return err
 	}
