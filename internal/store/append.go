@@ -101,7 +101,6 @@ type appending struct {
 	raw           *bool // whether there are raw events at all
 	moved         int64 // raw events up to this id were moved into segments
 	moving        bool  // this batch moves raw events
-	anyDropped    *bool // whether events were dropped at all
 	cache         segmentCache
 	tally         cowrie.Tally
 }

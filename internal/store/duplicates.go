@@ -1,10 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"midden/internal/cowrie"
@@ -48,11 +50,11 @@ func (a *appending) withoutDuplicates(c *cowrie.Chunk, seg *sealed) (*cowrie.Gat
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := a.find(wanted, suspects, g); err != nil {
+	segments, dropped, err := a.standing(suspects, g)
+	if err != nil {
 		return nil, nil, err
 	}
-	dropped, err := a.droppedOf(suspects)
-	if err != nil {
+	if err := a.find(wanted, suspects, segments); err != nil {
 		return nil, nil, err
 	}
 	fresh, err := gather(func(session string, text []byte) bool {
@@ -150,24 +152,18 @@ func (a *appending) suspects(g *cowrie.Gathered) (map[string]bool, error) {
 	return suspects, a.sessionsWithRaw(g, suspects)
 }
 
-// find looks for events where those of their sessions stand.
-func (a *appending) find(events *wanted, suspects map[string]bool, g *cowrie.Gathered) error {
-	segments := map[int64]bool{}
+// find looks for events where those of their sessions stand, in segments and among raw
+// events.
+func (a *appending) find(events *wanted, suspects map[string]bool, segments map[int64]bool) error {
 	for id := range suspects {
-		if !a.moving {
-			err := a.eachRaw(id, func(text []byte) error {
-				events.isLike(text)
-				return nil
-			})
-			if err != nil {
-				return err
-			}
+		if a.moving {
+			break
 		}
-		row := a.sessions[id]
-		if row == nil {
-			continue
-		}
-		if err := a.segmentsOf(row.segments, g.Sessions[id], segments); err != nil {
+		err := a.eachRaw(id, func(text []byte) error {
+			events.isLike(text)
+			return nil
+		})
+		if err != nil {
 			return err
 		}
 	}
@@ -189,30 +185,70 @@ func (a *appending) find(events *wanted, suspects map[string]bool, g *cowrie.Gat
 	return nil
 }
 
-// segmentsOf adds the segments in which events of s may stand: those whose
-// time overlaps with that of s. They are true if cowrieprocessor had their
-// events before.
-func (a *appending) segmentsOf(set segmentSet, s *cowrie.Session, into map[int64]bool) error {
-	for _, r := range set {
-		rows, err := a.query(`SELECT id, origins IS NOT NULL FROM event_segments WHERE id BETWEEN $1 AND $2
-			AND ($3 OR first_event_at <= $4 AND last_event_at >= $5)`,
-			r[0], r[1], s.Timeless || s.First == cowrie.NoTime, timeText(s.Last), timeText(s.First))
-		if err != nil {
-			return err
+// standing returns where events that g says of some sessions may stand: the segments of
+// each session whose time overlaps with that of its events, which are true if
+// cowrieprocessor had their events before; and what was dropped.
+func (a *appending) standing(suspects map[string]bool, g *cowrie.Gathered) (segments map[int64]bool, dropped droppedParts, err error) {
+	spans, err := a.spansOf(suspects)
+	if err != nil {
+		return nil, nil, err
+	}
+	segments, dropped = map[int64]bool{}, droppedParts{}
+	for id := range suspects {
+		row, s := a.sessions[id], g.Sessions[id]
+		if row == nil {
+			continue
 		}
-		for rows.Next() {
-			var id int64
-			var foreign bool
-			if err := rows.Scan(&id, &foreign); err != nil {
-				return err
+		for _, r := range row.segments {
+			i, _ := slices.BinarySearchFunc(spans, r[0], func(s segmentSpan, id int64) int { return cmp.Compare(s.id, id) })
+			for ; i < len(spans) && spans[i].id <= r[1]; i++ {
+				span := &spans[i]
+				switch {
+				case span.dropped:
+					dropped.add(row.session, span)
+				case s.Timeless, s.First == cowrie.NoTime, span.last != cowrie.NoTime && span.first <= s.Last && span.last >= s.First:
+					segments[span.id] = span.foreign
+				}
 			}
-			into[id] = foreign
-		}
-		if err := rows.Err(); err != nil {
-			return err
 		}
 	}
-	return nil
+	return segments, dropped, nil
+}
+
+// segmentSpan is what of a segment tells whether an event may stand in it.
+type segmentSpan struct {
+	id          int64
+	first, last cowrie.Time // of its events
+	foreign     bool        // cowrieprocessor had them before
+	dropped     bool
+}
+
+// spansOf returns the segments of sessions, in order.
+func (a *appending) spansOf(sessions map[string]bool) (spans []segmentSpan, err error) {
+	var all segmentSet
+	for id := range sessions {
+		if row := a.sessions[id]; row != nil {
+			all = append(all, row.segments...)
+		}
+	}
+	for _, r := range all.joined() {
+		rows, err := a.query(`SELECT id, first_event_at, last_event_at, origins IS NOT NULL, FALSE FROM event_segments WHERE id BETWEEN $1 AND $2
+			UNION ALL SELECT id, first_event_at, last_event_at, FALSE, TRUE FROM dropped_segments WHERE id BETWEEN $1 AND $2 ORDER BY 1`, r[0], r[1])
+		if err != nil {
+			return nil, err
+		}
+		for rows.Next() {
+			var s segmentSpan
+			if err := rows.Scan(&s.id, scanTime{&s.first}, scanTime{&s.last}, &s.foreign, &s.dropped); err != nil {
+				return nil, err
+			}
+			spans = append(spans, s)
+		}
+		if err := rows.Err(); err != nil {
+			return nil, err
+		}
+	}
+	return spans, nil
 }
 
 // knownSessionless returns which events without a session are stored already,

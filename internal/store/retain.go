@@ -158,45 +158,12 @@ type droppedPart struct {
 	first, last cowrie.Time      // of the session
 }
 
-// droppedOf returns what was dropped of sessions.
-func (a *appending) droppedOf(sessions map[string]bool) (droppedParts, error) {
-	if a.anyDropped == nil {
-		var any bool
-		if err := a.row(`SELECT EXISTS (SELECT 1 FROM dropped_segments)`, nil, &any); err != nil {
-			return nil, err
-		}
-		a.anyDropped = &any
+// add notes that a segment of a session was dropped.
+func (p droppedParts) add(s *cowrie.Session, span *segmentSpan) {
+	if p[s.ID] == nil {
+		p[s.ID] = &droppedPart{first: s.First, last: s.Last}
 	}
-	if !*a.anyDropped {
-		return nil, nil
-	}
-	parts := droppedParts{}
-	for id := range sessions {
-		row := a.sessions[id]
-		if row == nil {
-			continue
-		}
-		for _, r := range row.segments {
-			rows, err := a.query(`SELECT first_event_at, last_event_at FROM dropped_segments WHERE id BETWEEN $1 AND $2`, r[0], r[1])
-			if err != nil {
-				return nil, err
-			}
-			for rows.Next() {
-				var span [2]cowrie.Time
-				if err := rows.Scan(scanTime{&span[0]}, scanTime{&span[1]}); err != nil {
-					return nil, err
-				}
-				if parts[id] == nil {
-					parts[id] = &droppedPart{first: row.session.First, last: row.session.Last}
-				}
-				parts[id].spans = append(parts[id].spans, span)
-			}
-			if err := rows.Err(); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return parts, nil
+	p[s.ID].spans = append(p[s.ID].spans, [2]cowrie.Time{span.first, span.last})
 }
 
 // has reports whether an event is taken for one that was stored and dropped: of a

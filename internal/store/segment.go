@@ -2,10 +2,12 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
 	"runtime/debug"
+	"slices"
 	"strconv"
 
 	"github.com/klauspost/compress/zstd"
@@ -156,6 +158,20 @@ func (set segmentSet) add(id int64) segmentSet {
 		}
 	}
 	return append(segmentSet{{id, id}}, set...)
+}
+
+// joined returns the same ids in ascending order, in as few ranges as can be; set may
+// be in any order.
+func (set segmentSet) joined() (joined segmentSet) {
+	slices.SortFunc(set, func(a, b segmentRange) int { return cmp.Compare(a[0], b[0]) })
+	for _, r := range set {
+		if n := len(joined); n > 0 && r[0] <= joined[n-1][1]+1 {
+			joined[n-1][1] = max(joined[n-1][1], r[1])
+		} else {
+			joined = append(joined, r)
+		}
+	}
+	return joined
 }
 
 // each calls f for each id, in ascending order.
