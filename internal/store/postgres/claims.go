@@ -46,10 +46,16 @@ func (c *claims) begin(ctx context.Context) (err error) {
 		c.conn = nil
 		return err
 	}
-	// A large source takes its time.
+	if err = idle(ctx, c.conn); err != nil {
+		c.end()
+	}
+	return err
+}
+
+// idle begins a transaction that is only there to hold locks, for as long as it takes.
+func idle(ctx context.Context, conn *sql.Conn) error {
 	for _, st := range []string{`BEGIN READ ONLY`, `SET LOCAL idle_in_transaction_session_timeout = 0`} {
-		if _, err = c.conn.ExecContext(ctx, st); err != nil {
-			c.end()
+		if _, err := conn.ExecContext(ctx, st); err != nil {
 			return err
 		}
 	}

@@ -26,9 +26,10 @@ func (l lock) take(what int32) string {
 	return fmt.Sprintf("pg_advisory_xact_lock(%d, %d)", what, l.schema)
 }
 
-// hold takes the lock of maintenance, on a connection of its own: of several
-// processes one has it, until it lets go or ends, however it ends. what is told to
-// those who come in vain; the error is then a *store.HeldError.
+// hold takes the lock of maintenance, in a transaction of its own that does nothing
+// else, so that it is one behind a pooler, too: of several processes one has it, until it
+// lets go or ends, however it ends. what is told to those who come in vain; the error is
+// then a *store.HeldError.
 func (at *address) hold(l lock, what string) (release func(), err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
 	defer cancel()
@@ -42,10 +43,13 @@ func (at *address) hold(l lock, what string) (release func(), err error) {
 		db.Close()
 		return nil, at.explain(err)
 	}
+	err = idle(ctx, conn)
 	for try := 0; ; try++ {
 		var taken bool
 		var by sql.NullString
-		err = conn.QueryRowContext(ctx, `SELECT pg_try_advisory_lock($1, $2)`, holding, l.schema).Scan(&taken)
+		if err == nil {
+			err = conn.QueryRowContext(ctx, `SELECT pg_try_advisory_xact_lock($1, $2)`, holding, l.schema).Scan(&taken)
+		}
 		if err == nil && !taken {
 			err = conn.QueryRowContext(ctx, `SELECT max(application_name) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 				WHERE l.locktype = 'advisory' AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -55,6 +59,7 @@ func (at *address) hold(l lock, what string) (release func(), err error) {
 		switch {
 		case err == nil && taken:
 			return func() {
+				_, _ = conn.ExecContext(context.Background(), `ROLLBACK`)
 				conn.Close()
 				db.Close()
 			}, nil
