@@ -33,6 +33,15 @@ func (d database) open(ctx context.Context, create, write bool) (*store.Store, e
 	return sqlite.Open(ctx, d.path, sqlite.Options{Create: create, Write: write})
 }
 
+// openToFill opens a database that is to be filled with a copy of another one, and
+// makes it if there is none.
+func (d database) openToFill(ctx context.Context) (*store.Store, error) {
+	if d.url != "" {
+		return postgres.Open(ctx, d.url, postgres.Options{Create: true, Write: true, Copy: true})
+	}
+	return sqlite.Open(ctx, d.path, sqlite.Options{Create: true, Write: true, Copy: true})
+}
+
 func (d database) plan(ctx context.Context) (*migrate.Plan, error) {
 	if d.url != "" {
 		return postgres.Plan(ctx, d.url)

@@ -26,6 +26,7 @@ func TestHouse(t *testing.T) {
 		"downloads":             "cowrie plain",
 		"backfill":              "cowrie",
 		"compact":               "cowrie",
+		"copy":                  "cowrie",
 		"store":                 "cowrie",
 		"store/migrate":         "cowrie store",
 		"store/postgres":        "cowrie store store/migrate",

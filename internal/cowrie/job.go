@@ -23,6 +23,7 @@ type Job struct {
 	// seconds, is reckoned by rows and by bytes.
 	RowsPerSecond, BytesPerSecond, ETARows, ETABytes float64
 	PaceReason, Owner, Error                         string
+	Detail                                           string // JSON: how far a job is for which Position does not say it
 	StartedAt, UpdatedAt, FinishedAt                 Time
 }
 

@@ -12,7 +12,7 @@ import (
 
 const jobColumns = `job, state, pause, position, target, rows_seen, rows_total, bytes_seen, bytes_total, inserted, known,
 	rejected, rejections, rows_per_second, bytes_per_second, eta_rows, eta_bytes, pace_reason, owner, error,
-	started_at, updated_at, finished_at`
+	detail, started_at, updated_at, finished_at`
 
 // Job returns a job as it was last noted. One that was never begun has no state.
 func (s *Store) Job(ctx context.Context, name string) (*cowrie.Job, error) {
@@ -28,7 +28,7 @@ func (s *Store) jobOf(ctx context.Context, db interface {
 	err := row.Scan(&j.Name, &j.State, &j.Pause, &j.Position, &j.Target, &j.RowsSeen, &j.RowsTotal, &j.BytesSeen, &j.BytesTotal,
 		&j.Inserted, &j.Known, &j.Rejected, scanJSON{&j.Rejections}, scanFloat{&j.RowsPerSecond}, scanFloat{&j.BytesPerSecond},
 		scanFloat{&j.ETARows}, scanFloat{&j.ETABytes}, scanText{&j.PaceReason}, scanText{&j.Owner}, scanText{&j.Error},
-		scanTime{&j.StartedAt}, scanTime{&j.UpdatedAt}, scanTime{&j.FinishedAt})
+		scanText{&j.Detail}, scanTime{&j.StartedAt}, scanTime{&j.UpdatedAt}, scanTime{&j.FinishedAt})
 	if errors.Is(err, sql.ErrNoRows) {
 		return j, nil
 	}
@@ -50,17 +50,17 @@ func saveJob(ctx context.Context, tx *sql.Tx, j *cowrie.Job) error {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO maintenance (`+jobColumns+`)
-		VALUES ($1, $2, FALSE, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+		VALUES ($1, $2, FALSE, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
 		ON CONFLICT (job) DO UPDATE SET state = excluded.state, position = excluded.position, target = excluded.target,
 			rows_seen = excluded.rows_seen, rows_total = excluded.rows_total, bytes_seen = excluded.bytes_seen,
 			bytes_total = excluded.bytes_total, inserted = excluded.inserted, known = excluded.known,
 			rejected = excluded.rejected, rejections = excluded.rejections, rows_per_second = excluded.rows_per_second,
 			bytes_per_second = excluded.bytes_per_second, eta_rows = excluded.eta_rows, eta_bytes = excluded.eta_bytes,
 			pace_reason = excluded.pace_reason, owner = excluded.owner, error = excluded.error,
-			started_at = excluded.started_at, updated_at = excluded.updated_at, finished_at = excluded.finished_at`,
+			detail = excluded.detail, started_at = excluded.started_at, updated_at = excluded.updated_at, finished_at = excluded.finished_at`,
 		j.Name, j.State, j.Position, j.Target, j.RowsSeen, j.RowsTotal, j.BytesSeen, j.BytesTotal, j.Inserted, j.Known,
 		j.Rejected, reasons, known(j.RowsPerSecond), known(j.BytesPerSecond), known(j.ETARows), known(j.ETABytes),
-		orNull(j.PaceReason), orNull(j.Owner), orNull(j.Error), timeText(j.StartedAt), timeText(j.UpdatedAt), timeText(j.FinishedAt))
+		orNull(j.PaceReason), orNull(j.Owner), orNull(j.Error), orNull(j.Detail), timeText(j.StartedAt), timeText(j.UpdatedAt), timeText(j.FinishedAt))
 	return err
 }
 

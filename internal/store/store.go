@@ -114,6 +114,14 @@ type Engine struct {
 	DropMonth func(ctx context.Context, tx *sql.Tx, month any) error
 	// Key returns what a column of texts, which may be long, is unique by.
 	Key func(column string) string
+	// Columns asks for the columns of a table $1, in order: name, declared type, place
+	// in the primary key (0: not in it), and whether it follows from others.
+	Columns string
+	// Empty begins a statement that empties a table.
+	Empty string
+	// Continue returns a statement after which the ids of a table go on behind those
+	// that are in it; nil if they do so anyway.
+	Continue func(table string) string
 	// Damage returns what the engine itself finds damaged, a line each; nothing if
 	// all is well.
 	Damage func(context.Context) ([]string, error)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -132,6 +133,11 @@ func encodeValue(b []byte, oid uint32, v any) ([]byte, error) {
 		return number(v)
 	case int:
 		return number(int64(v))
+	case float64:
+		if oid != pgtype.Float8OID {
+			break
+		}
+		return binary.BigEndian.AppendUint64(append(b, 0, 0, 0, 8), math.Float64bits(v)), nil
 	case bool:
 		if oid != pgtype.BoolOID {
 			break
@@ -148,7 +154,7 @@ func encodeValue(b []byte, oid uint32, v any) ([]byte, error) {
 		return append(binary.BigEndian.AppendUint32(b, uint32(len(v))), v...), nil
 	case string:
 		switch oid {
-		case pgtype.TextOID:
+		case pgtype.TextOID, pgtype.VarcharOID:
 			v = escape(v)
 			return append(binary.BigEndian.AppendUint32(b, uint32(len(v))), v...), nil
 		case pgtype.TimestamptzOID:
@@ -157,6 +163,13 @@ func encodeValue(b []byte, oid uint32, v any) ([]byte, error) {
 				break
 			}
 			return binary.BigEndian.AppendUint64(append(b, 0, 0, 0, 8), uint64(at-since)), nil
+		case pgtype.DateOID:
+			at, err := time.Parse(time.DateOnly, v)
+			if err != nil {
+				break
+			}
+			days := (at.Unix() - since.Std().Unix()) / (24 * 3600)
+			return binary.BigEndian.AppendUint32(append(b, 0, 0, 0, 4), uint32(int32(days))), nil
 		}
 	}
 	return nil, fmt.Errorf("a value of the Go type %T does not fit the type with oid %d", v, oid)

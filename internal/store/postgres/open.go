@@ -19,6 +19,7 @@ import (
 type Options struct {
 	Create bool // if there are no tables, make them
 	Write  bool // what is opened for is to write
+	Copy   bool // it is to be filled with another one, and may be half full
 }
 
 // oldest is the first version of PostgreSQL with which it works.
@@ -45,6 +46,9 @@ func Open(ctx context.Context, url string, o Options) (*store.Store, error) {
 	if err == nil {
 		err = at.usable(found)
 	}
+	if err == nil && !o.Copy {
+		err = at.explain(store.Finished(ctx, db, at.String()))
+	}
 	if err != nil {
 		db.Close()
 		return nil, err
@@ -60,6 +64,9 @@ func Open(ctx context.Context, url string, o Options) (*store.Store, error) {
 		Ended:       func(ctx context.Context, before cowrie.Time) ([]any, error) { return ended(ctx, db, before) },
 		DropMonth:   dropMonth,
 		Key:         func(column string) string { return column + "_key" },
+		Columns:     columns,
+		Empty:       "TRUNCATE",
+		Continue:    continueIDs,
 		Damage:      func(ctx context.Context) ([]string, error) { return damage(ctx, db) },
 		Copy:        copyRows,
 		Together:    together,
@@ -136,4 +143,15 @@ func damage(ctx context.Context, db *sql.DB) ([]string, error) {
 		return []string{fmt.Sprintf("the server found %d pages with a wrong checksum: restore a copy", n)}, err
 	}
 	return nil, err
+}
+
+// columns asks for the columns of a table.
+const columns = `SELECT a.attname::text, format_type(a.atttypid, NULL), coalesce(array_position(i.indkey::int2[], a.attnum) + 1, 0)::bigint,
+	a.attgenerated <> '' FROM pg_attribute a LEFT JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary
+	WHERE a.attrelid = to_regclass($1::text) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`
+
+// continueIDs returns the statement that has the sequence of a table's ids go on
+// behind the largest one.
+func continueIDs(table string) string {
+	return fmt.Sprintf(`SELECT setval(pg_get_serial_sequence('%[1]s', 'id'), max(id)) FROM %[1]s HAVING max(id) IS NOT NULL`, table)
 }

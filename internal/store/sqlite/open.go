@@ -28,6 +28,7 @@ import (
 type Options struct {
 	Create bool // if there is none, make one
 	Write  bool // what is opened for is to write
+	Copy   bool // it is to be filled with another one, and may be half full
 }
 
 // Open opens the database at path. The error is a *store.SchemaError if it
@@ -50,7 +51,7 @@ func Open(ctx context.Context, path string, o Options) (*store.Store, error) {
 			return nil, fmt.Errorf("create database %s: %w", path, explain(err))
 		}
 	}
-	pageSize, err := usable(ctx, path)
+	pageSize, err := usable(ctx, path, o.Copy)
 	if err != nil {
 		return nil, explain(err)
 	}
@@ -82,6 +83,8 @@ func Open(ctx context.Context, path string, o Options) (*store.Store, error) {
 		Like:        "LIKE",
 		NextSegment: `SELECT 1 + max((SELECT coalesce(max(id), 0) FROM event_segments), (SELECT coalesce(max(id), 0) FROM dropped_segments))`,
 		Key:         func(column string) string { return column },
+		Columns:     `SELECT name, type, pk, hidden <> 0 FROM pragma_table_xinfo($1) ORDER BY cid`,
+		Empty:       "DELETE FROM",
 		Damage:      func(ctx context.Context) ([]string, error) { return damage(ctx, db) },
 		Scan:        scan,
 		Hold:        func(what string) (func(), error) { return hold(path, what) },
@@ -146,8 +149,9 @@ func rawEvents(ctx context.Context, db *sql.DB) (*store.Raw, error) {
 const checkpointBytes = 128 << 20
 
 // usable looks at the version of a database without changing anything in it:
-// even a setting could. It returns the size of its pages, in bytes.
-func usable(ctx context.Context, path string) (pageSize int, err error) {
+// even a setting could. It returns the size of its pages, in bytes. unfinished
+// allows for a copy that is not finished.
+func usable(ctx context.Context, path string, unfinished bool) (pageSize int, err error) {
 	db, err := connect(path, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)"}})
 	if err != nil {
 		return 0, err
@@ -161,6 +165,11 @@ func usable(ctx context.Context, path string) (pageSize int, err error) {
 		return 0, err
 	case version != migrate.Latest:
 		return 0, &store.SchemaError{Database: path, Version: version, Latest: migrate.Latest}
+	}
+	if !unfinished {
+		if err := store.Finished(ctx, db, path); err != nil {
+			return 0, err
+		}
 	}
 	err = db.QueryRowContext(ctx, `PRAGMA page_size`).Scan(&pageSize)
 	return pageSize, err

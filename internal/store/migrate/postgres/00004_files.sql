@@ -317,6 +317,7 @@ CREATE TABLE maintenance (
     pace_reason      TEXT COLLATE "C",
     owner            TEXT COLLATE "C",
     error            TEXT COLLATE "C",
+    detail           TEXT COLLATE "C",
     started_at       TIMESTAMPTZ,
     updated_at       TIMESTAMPTZ,
     finished_at      TIMESTAMPTZ

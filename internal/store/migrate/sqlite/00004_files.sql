@@ -252,6 +252,7 @@ CREATE TABLE maintenance (
     pace_reason      TEXT,
     owner            TEXT,
     error            TEXT,
+    detail           TEXT,
     started_at       TEXT,
     updated_at       TEXT,
     finished_at      TEXT

@@ -1,0 +1,156 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+
+	"midden/internal/cowrie"
+)
+
+// copyKey is the job that fills a database with what stands in another one.
+const copyKey = "copy"
+
+// UnfinishedError says that a database is being filled with a copy, or was when
+// that was interrupted: half of it is there.
+type UnfinishedError struct{ Database string }
+
+func (e *UnfinishedError) Error() string {
+	return fmt.Sprintf("%s holds a copy of another database that is not finished: run the same \"midden copy --to %[1]s\" again, it goes on where it was", e.Database)
+}
+
+// Finished returns an *UnfinishedError if a database of the latest version holds a
+// copy that is not finished.
+func Finished(ctx context.Context, db *sql.DB, name string) error {
+	var unfinished bool
+	err := db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM maintenance WHERE job = '`+copyKey+`' AND state <> '`+cowrie.JobDone+`')`).Scan(&unfinished)
+	if err == nil && unfinished {
+		err = &UnfinishedError{name}
+	}
+	return err
+}
+
+// ErrNotEmpty says that a database holds something already.
+var ErrNotEmpty = errors.New("it is not empty: a copy goes into a new database")
+
+// BeginCopy notes that this database is being filled with another one. The error is
+// ErrNotEmpty if there is anything in it.
+func (s *Store) BeginCopy(ctx context.Context, j *cowrie.Job) error {
+	if s.engine.Raw != nil {
+		return ErrNotEmpty
+	}
+	return s.adding(ctx, func(a *appending) error {
+		for _, t := range append(slices.Clone(tables), table{name: "maintenance"}) {
+			var where conditions
+			if t.where != "" {
+				where.add(t.where)
+			}
+			var any bool
+			if err := a.row(`SELECT EXISTS (SELECT 1 FROM `+t.name+where.clause()+`)`, nil, &any); err != nil {
+				return err
+			}
+			if any {
+				return ErrNotEmpty
+			}
+		}
+		return saveJob(ctx, a.tx, j)
+	})
+}
+
+// AddRows stores rows that are not there, and the job, in one transaction.
+func (s *Store) AddRows(ctx context.Context, r *cowrie.Rows, j *cowrie.Job) error {
+	err := s.adding(ctx, func(a *appending) error {
+		var names []string
+		for _, c := range r.Columns {
+			names = append(names, c.Name)
+		}
+		latest := -1
+		if r.Name == "event_segments" && s.engine.Month != nil {
+			latest = slices.Index(names, "last_event_at")
+			names = append(names, "month")
+		}
+		insert := a.insert(r.Name, names...)
+		for _, row := range r.Rows {
+			insert.values(values(r.Columns, row.Values)...)
+			var last []any
+			if latest >= 0 {
+				at, ok := row.Values[latest].(cowrie.Time)
+				if !ok {
+					at = cowrie.NoTime
+				}
+				month, err := s.engine.Month(a.ctx, a.tx, at)
+				if err != nil {
+					return err
+				}
+				last = []any{month}
+			}
+			if err := insert.row(last...); err != nil {
+				return err
+			}
+		}
+		if err := insert.done(); err != nil {
+			return err
+		}
+		if err := a.runQueued(); err != nil {
+			return err
+		}
+		Reached("copy: before commit")
+		return saveJob(ctx, a.tx, j)
+	})
+	if err == nil {
+		Reached("copy: after commit")
+	}
+	return err
+}
+
+// Clear empties a table that is to be copied anew, and notes that with the job.
+func (s *Store) Clear(ctx context.Context, table string, j *cowrie.Job) error {
+	return s.adding(ctx, func(a *appending) error {
+		query := s.engine.Empty + ` ` + table
+		if where := tableOf(table).where; where != "" {
+			query = `DELETE FROM ` + table + ` WHERE ` + where
+		}
+		if err := a.exec(query); err != nil {
+			return err
+		}
+		return saveJob(ctx, a.tx, j)
+	})
+}
+
+// FinishCopy sees to it that ids go on behind those that were copied, and notes the
+// job: from now on this is a database like any other.
+func (s *Store) FinishCopy(ctx context.Context, j *cowrie.Job) error {
+	return s.adding(ctx, func(a *appending) error {
+		for _, t := range tables {
+			columns, err := s.Columns(ctx, t.name)
+			if err != nil {
+				return err
+			}
+			hasID := slices.ContainsFunc(columns, func(c cowrie.Column) bool { return c.Name == "id" })
+			if s.engine.Continue == nil || !hasID {
+				continue
+			}
+			if err := a.exec(s.engine.Continue(t.name)); err != nil {
+				return fmt.Errorf("continue the ids of %s: %w", t.name, err)
+			}
+		}
+		return saveJob(ctx, a.tx, j)
+	})
+}
+
+// Damaged calls f for each segment that does not hold what it should.
+func (s *Store) Damaged(ctx context.Context, f func(id int64, damage error) error) error {
+	sn, err := s.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	defer sn.Close()
+	return sn.Segments(ctx, 0, func(seg *cowrie.Segment) error {
+		if seg.Damage == nil {
+			return nil
+		}
+		return f(seg.ID, seg.Damage)
+	})
+}
