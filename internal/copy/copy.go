@@ -248,11 +248,8 @@ func shape(name string, from, to []cowrie.Column) (*cowrie.Table, error) {
 	return t, nil
 }
 
-// Sizes of a batch. One row may be more.
-const (
-	batchBytes = 4 << 20
-	batchRows  = 1 << 15
-)
+// batchBytes is how large a batch may be, as sizes of rows add up. One row may be more.
+var batchBytes int64 = 4 << 20
 
 // table copies the rows of a table that are not copied yet.
 func (r *run) table(ctx context.Context, t *cowrie.Table) error {
@@ -298,7 +295,7 @@ func (r *run) read(ctx context.Context, t *cowrie.Table, after position, batches
 		}
 	}
 	err := r.from.Rows(ctx, t, after, func(row cowrie.Row) error {
-		if len(b.Rows) > 0 && (b.Bytes+row.Size > batchBytes || len(b.Rows) == batchRows) {
+		if len(b.Rows) > 0 && b.Bytes+row.Size > batchBytes {
 			if err := send(); err != nil {
 				return err
 			}
