@@ -294,7 +294,7 @@ func TestEveryTable(t *testing.T) {
 
 // TestInterrupted stops a copy at each of its transactions, one after the other.
 func TestInterrupted(t *testing.T) {
-	defer copy.SetBatch(20_000)()
+	defer copy.SetBatch(50_000)()
 	from, _ := source(t)
 	for _, to := range targets(t) {
 		stops := 0

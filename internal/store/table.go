@@ -222,6 +222,9 @@ func valueOf(v any, t cowrie.Type) (any, bool) {
 	case cowrie.Bytes:
 		switch v := v.(type) {
 		case []byte:
+			if v == nil { // SQLite's driver has this for none
+				v = []byte{}
+			}
 			return v, true
 		case string:
 			return []byte(v), true
