@@ -99,6 +99,7 @@ type appending struct {
 	answered      bool // the verdicts are answers: when to ask again is reckoned already
 	verdictsAdded int64
 	raw           *bool // whether there are raw events at all
+	old           *bool // whether there are events that cowrieprocessor had before
 	moved         int64 // raw events up to this id were moved into segments
 	moving        bool  // this batch moves raw events
 	cache         segmentCache
@@ -286,22 +287,29 @@ func (a *appending) segment(row *sourceRow, c *cowrie.Chunk, g *cowrie.Gathered,
 	if open := row.open; open != nil && open.takes(seg.size, g.Last) {
 		return a.extend(row, c, g, seg)
 	}
-	if err := a.row(a.s.engine.NextSegment, nil, &id); err != nil {
-		return 0, 0, err
-	}
+	id, err = a.newSegment(row.id, c.From, c.Mark.Position, nil, g, seg)
 	row.open = &openSegment{id: id, offset: c.From, count: g.Events, size: seg.size, last: g.Last}
+	return id, 0, err
+}
+
+// newSegment stores events in a segment of their own. origins are nil but for events
+// that cowrieprocessor had before.
+func (a *appending) newSegment(source, from, through int64, origins any, g *cowrie.Gathered, seg *sealed) (id int64, err error) {
+	if err := a.row(a.s.engine.NextSegment, nil, &id); err != nil {
+		return 0, err
+	}
 	columns := []string{"id", "source_id", "source_offset", "source_length", "event_count", "first_event_at", "last_event_at",
-		"text_size", "checksum", "events"}
-	values := []any{id, row.id, c.From, c.Mark.Position - c.From, g.Events, timeText(g.First), timeText(g.Last),
-		seg.size, int64(seg.checksum), seg.blob}
+		"text_size", "checksum", "origins", "events"}
+	values := []any{id, source, from, through - from, g.Events, timeText(g.First), timeText(g.Last),
+		seg.size, int64(seg.checksum), origins, seg.blob}
 	if a.s.engine.Month != nil {
 		month, err := a.s.engine.Month(a.ctx, a.tx, g.Last)
 		if err != nil {
-			return 0, 0, err
+			return 0, err
 		}
 		columns, values = append(columns, "month"), append(values, month)
 	}
-	return id, 0, a.later(`INSERT INTO event_segments (`+strings.Join(columns, ", ")+`) VALUES (`+placeholders(len(columns))+`)`, values...)
+	return id, a.later(`INSERT INTO event_segments (`+strings.Join(columns, ", ")+`) VALUES (`+placeholders(len(columns))+`)`, values...)
 }
 
 // extend adds events to the open segment of a source.

@@ -108,12 +108,7 @@ func (a *appending) movedSegment(source int64, m *cowrie.Moved, g *cowrie.Gather
 	if err != nil {
 		return 0, err
 	}
-	if err := a.row(a.s.engine.NextSegment, nil, &id); err != nil {
-		return 0, err
-	}
-	return id, a.exec(`INSERT INTO event_segments (id, source_id, source_offset, source_length, event_count, first_event_at,
-		last_event_at, text_size, checksum, origins, events) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		id, source, m.From, m.Through-m.From, g.Events, timeText(g.First), timeText(g.Last), seg.size, int64(seg.checksum), origins, seg.blob)
+	return a.newSegment(source, m.From, m.Through, origins, g, seg)
 }
 
 // movedSource returns the id of the source of moved events.
@@ -215,20 +210,13 @@ func (s *Store) DropMoved(ctx context.Context, j *cowrie.Job) (dropped bool, err
 		if left > 0 {
 			return fmt.Errorf("%d sightings stand at raw events that are no such sighting: run \"midden verify --repair\" first", left)
 		}
-		// Ids are given out again from 1 in an empty table. Sightings whose event
-		// was deleted by somebody stay, but stand nowhere.
-		for _, st := range []string{`DELETE FROM raw_events`,
-			`UPDATE file_sightings SET raw_event_id = NULL WHERE raw_event_id IS NOT NULL`} {
+		// Ids are given out again from 1 in an empty table.
+		for _, st := range []string{`DELETE FROM raw_events`, `UPDATE maintenance SET position = 0, target = 0`} {
 			if _, err := tx.ExecContext(ctx, st); err != nil {
 				return err
 			}
 		}
-		if _, err := tx.ExecContext(ctx, `UPDATE maintenance SET position = 0, target = 0`); err != nil {
-			return err
-		}
-		// What is moved later is another source, whose positions begin anew.
-		if _, err := tx.ExecContext(ctx, `UPDATE sources SET fingerprint = $1 WHERE fingerprint = $2`,
-			movedSource+", deleted", movedSource); err != nil {
+		if err := leaveRaw(ctx, tx); err != nil {
 			return err
 		}
 		done.Position, done.Target = 0, 0
@@ -238,6 +226,17 @@ func (s *Store) DropMoved(ctx context.Context, j *cowrie.Job) (dropped bool, err
 		*j = *done
 	}
 	return dropped, err
+}
+
+// leaveRaw lets go of raw events that were moved and are there no more.
+func leaveRaw(ctx context.Context, tx *sql.Tx) error {
+	// Sightings whose event was deleted by somebody stay, but stand nowhere.
+	if _, err := tx.ExecContext(ctx, `UPDATE file_sightings SET raw_event_id = NULL WHERE raw_event_id IS NOT NULL`); err != nil {
+		return err
+	}
+	// What is moved later is another source, whose positions begin anew.
+	_, err := tx.ExecContext(ctx, `UPDATE sources SET fingerprint = $1 WHERE fingerprint = $2`, movedSource+", deleted", movedSource)
+	return err
 }
 
 // MovedSegments calls f, in order of id, for each segment that holds moved

@@ -15,6 +15,19 @@ import (
 // knows of a session; so as soon as an event is added to one of them, it is made
 // anew out of all of its events.
 
+// takenOver reports whether there may be events that cowrieprocessor had before,
+// as raw events or in segments.
+func (a *appending) takenOver() (bool, error) {
+	if a.old == nil {
+		var old bool
+		if err := a.row(`SELECT EXISTS (SELECT 1 FROM schema_state WHERE "key" = $1)`, []any{TakenOverKey}, &old); err != nil {
+			return false, err
+		}
+		a.old = &old
+	}
+	return *a.old, nil
+}
+
 // anyRaw reports whether there are raw events.
 func (a *appending) anyRaw() (bool, error) {
 	if a.s.engine.Raw == nil {

@@ -40,7 +40,11 @@ func (a *appending) withoutDuplicates(c *cowrie.Chunk, seg *sealed) (*cowrie.Gat
 		defer done(text)
 		return cowrie.Gather(cowrie.Lines{Data: text}, c.Sensor, skip), nil
 	}
-	wanted := newWanted(a.s.engine.Raw != nil)
+	takenOver, err := a.takenOver()
+	if err != nil {
+		return nil, nil, err
+	}
+	wanted := newWanted(takenOver)
 	_, err = gather(func(session string, text []byte) bool {
 		if suspects[session] {
 			wanted.add(text)

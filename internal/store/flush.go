@@ -150,17 +150,24 @@ func (k *knownSightings) has(s *sightingRow) bool {
 // adds sightings to. A session that is new has none.
 func (a *appending) knownSightings() (*knownSightings, error) {
 	known := &knownSightings{map[sightingID]bool{}, map[sightingLikeness]bool{}}
+	if len(a.sightings) == 0 {
+		return known, nil
+	}
+	takenOver, err := a.takenOver()
+	if err != nil {
+		return nil, err
+	}
 	var ids []any
 	asked := map[string]bool{}
 	for i := range a.sightings {
 		id := a.sightings[i].Session
 		// What cowrieprocessor left need not have a row of its session.
-		if row := a.sessions[id]; !asked[id] && (row == nil || row.known || a.s.engine.Raw != nil) {
+		if row := a.sessions[id]; !asked[id] && (row == nil || row.known || takenOver) {
 			asked[id] = true
 			ids = append(ids, id)
 		}
 	}
-	err := inLists(ids, func(list string, args []any) error {
+	err = inLists(ids, func(list string, args []any) error {
 		rows, err := a.query(`SELECT session_id, sighting_key, shasum, kind, seen_at, segment_id IS NOT NULL
 			FROM file_sightings WHERE session_id IN (`+list+`)`, args...)
 		if err != nil {

@@ -96,8 +96,10 @@ func (s *Store) turn(ctx context.Context, what string, f func(*sql.Tx) error) (t
 	defer tx.Rollback()
 	start := time.Now()
 	var version int64
-	if err := tx.QueryRowContext(ctx, `PRAGMA data_version`).Scan(&version); err != nil {
-		return t, s.explain(err)
+	if s.engine.Changes != "" {
+		if err := tx.QueryRowContext(ctx, s.engine.Changes).Scan(&version); err != nil {
+			return t, s.explain(err)
+		}
 	}
 	t.Others = s.job.version != 0 && version != s.job.version
 	if s.job.version = version; t.Others {
@@ -120,10 +122,10 @@ func (s *Store) turn(ctx context.Context, what string, f func(*sql.Tx) error) (t
 // WriteBack writes the journal back into the database file, as far as nobody
 // reads in it. Others can write meanwhile. It is a job's pause for breath.
 func (s *Store) WriteBack(ctx context.Context) error {
-	if s.job.conn == nil {
+	if s.job.conn == nil || s.engine.WriteBack == "" {
 		return nil
 	}
-	_, err := s.job.conn.ExecContext(ctx, `PRAGMA wal_checkpoint(PASSIVE)`)
+	_, err := s.job.conn.ExecContext(ctx, s.engine.WriteBack)
 	return s.explain(err)
 }
 

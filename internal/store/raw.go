@@ -13,6 +13,8 @@ type Raw struct {
 	ByType  bool   // there is an index on event_type
 	Session string // the expression of an event's session on which there is an index
 	Time    string // the expression of its timestamp, the same if it can be
+	// Generation is the expression of how often the log had been begun anew.
+	Generation string
 }
 
 // HasRawEvents reports whether there is a table of raw events at all.
@@ -59,7 +61,7 @@ func (s *Store) FileEvents(ctx context.Context, after, through int64, f func(*co
 // RawEvents calls f for each raw event with after < id <= through, in order of id.
 func (s *Store) RawEvents(ctx context.Context, after, through int64, f func(*cowrie.RawEvent) error) error {
 	e := &cowrie.RawEvent{}
-	return s.scan(ctx, `SELECT id, payload, source, source_inode, source_generation, coalesce(source_offset, -1) FROM raw_events
+	return s.scan(ctx, `SELECT id, payload, source, source_inode, `+s.engine.Raw.Generation+`, coalesce(source_offset, -1) FROM raw_events
 		WHERE id > ?1 AND id <= ?2 ORDER BY id`, []any{after, through}, func(scan func(...any) error) error {
 		if err := scan(&e.ID, (*sql.RawBytes)(&e.Payload), scanText{&e.Source}, scanText{&e.Inode}, &e.Generation, &e.Line); err != nil {
 			return err

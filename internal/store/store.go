@@ -122,6 +122,11 @@ type Engine struct {
 	// Continue returns a statement after which the ids of a table go on behind those
 	// that are in it; nil if they do so anyway.
 	Continue func(table string) string
+	// Changes asks for a number that is another one as soon as somebody else has
+	// written; "" if there is none.
+	Changes string
+	// WriteBack is the statement that does what the engine has put off; "" if it needs none.
+	WriteBack string
 	// Damage returns what the engine itself finds damaged, a line each; nothing if
 	// all is well.
 	Damage func(context.Context) ([]string, error)

@@ -85,6 +85,8 @@ func Open(ctx context.Context, path string, o Options) (*store.Store, error) {
 		Key:         func(column string) string { return column },
 		Columns:     `SELECT name, type, pk, hidden <> 0 FROM pragma_table_xinfo($1) ORDER BY cid`,
 		Empty:       "DELETE FROM",
+		Changes:     `PRAGMA data_version`,
+		WriteBack:   `PRAGMA wal_checkpoint(PASSIVE)`,
 		Damage:      func(ctx context.Context) ([]string, error) { return damage(ctx, db) },
 		Scan:        scan,
 		Hold:        func(what string) (func(), error) { return hold(path, what) },
@@ -125,7 +127,7 @@ func rawEvents(ctx context.Context, db *sql.DB) (*store.Raw, error) {
 	var raw *store.Raw
 	for rows.Next() {
 		if raw == nil {
-			raw = &store.Raw{Session: migrate.SessionExpression, Time: migrate.TimeExpression}
+			raw = &store.Raw{Session: migrate.SessionExpression, Time: migrate.TimeExpression, Generation: "source_generation"}
 		}
 		var column string
 		if err := rows.Scan(&column); err != nil {
