@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -13,6 +14,8 @@ import (
 	"midden/internal/copy"
 	"midden/internal/cowrie"
 	"midden/internal/store"
+	"midden/internal/store/migrate"
+	"midden/internal/store/sqlite"
 	"midden/internal/telemetry"
 )
 
@@ -65,21 +68,32 @@ func (a *app) copy(ctx context.Context, from, to string, verifyOnly bool, status
 	if sameDatabase(source, target) {
 		return usage("%s cannot be copied into itself", source)
 	}
-	db, err := source.open(ctx, false, false)
+	plan, err := source.plan(ctx)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
-	if last, err := db.LastRawEvent(ctx); err != nil || last > 0 {
-		return errors.Join(err, rawLeft(last, source))
+	o := copy.Options{From: source.whole(), Tables: store.Tables(false), Log: a.log}
+	var db *store.Store
+	if old := plan.Found.Version; source.path != "" && old < migrate.Latest {
+		if verifyOnly {
+			return usage("%s is a database of cowrieprocessor: its copy holds the same in another form, and is compared when it is made; \"midden verify --db %s\" looks at it again", source, target)
+		}
+		from, err := sqlite.OpenOld(ctx, source.path)
+		if err != nil {
+			return err
+		}
+		db = from.Store
+		o.Tables, o.Old = store.Tables(true), &copy.Old{Raw: from, Version: strconv.Itoa(old)}
+	} else if db, err = a.openUpToDate(ctx, source); err != nil {
+		return err
 	}
+	defer db.Close()
 	snapshot, err := db.Snapshot(ctx)
 	if err != nil {
 		return err
 	}
 	defer snapshot.Close()
-	open := target.openToFill
-	work := copy.Run
+	open, work := target.openToFill, copy.Run
 	if verifyOnly {
 		open = func(ctx context.Context) (*store.Store, error) { return target.open(ctx, false, false) }
 		work = copy.Compare
@@ -89,8 +103,15 @@ func (a *app) copy(ctx context.Context, from, to string, verifyOnly bool, status
 		return err
 	}
 	defer into.Close()
+	if o.Old != nil {
+		o.Old.Stage = func(ctx context.Context) error {
+			on, set, _ := a.config.UseNewEnrichment(os.Getenv)
+			return into.Stage(ctx, on, set)
+		}
+	}
 	watch := a.watch("copy", "copy", statusDir)
-	sum, err := work(ctx, snapshot, into, copy.Options{From: source.whole(), Tables: store.Tables(false), Log: a.log, Observe: watch.copy})
+	o.Observe = watch.copy
+	sum, err := work(ctx, snapshot, into, o)
 	watch.close(err, errors.Is(err, context.Canceled))
 	switch {
 	case errors.Is(err, copy.ErrDiffers):
@@ -101,30 +122,49 @@ func (a *app) copy(ctx context.Context, from, to string, verifyOnly bool, status
 	if err := into.Close(); err != nil {
 		return err
 	}
-	return a.printCopy(sum)
+	return a.printCopy(sum, o.Old != nil)
 }
 
-// rawLeft is the error for a database whose raw events are not in segments.
-func rawLeft(last int64, d database) error {
-	if last == 0 {
-		return nil
+// openUpToDate opens a database that is to be copied as it is. One with raw events
+// is not: other tables refer to them.
+func (a *app) openUpToDate(ctx context.Context, source database) (*store.Store, error) {
+	db, err := source.open(ctx, false, false)
+	if err != nil {
+		return nil, err
 	}
-	return fmt.Errorf("%s has raw events that are not in segments: run \"midden compact --db %[1]s\" first", d)
+	last, err := db.LastRawEvent(ctx)
+	if err == nil && last > 0 {
+		err = fmt.Errorf("%s has raw events that are not in segments: run \"midden compact --db %[1]s\" first", source)
+	}
+	if err != nil {
+		db.Close()
+		return nil, err
+	}
+	return db, nil
 }
 
-func (a *app) printCopy(sum copy.Summary) error {
-	seconds := float64(sum.Elapsed.Milliseconds()) / 1000
-	err := render.Record(a.stdout, a.format, []render.Field{
+func (a *app) printCopy(sum copy.Summary, old bool) error {
+	fields := []render.Field{
 		{Name: "tables", Kind: render.Int, Value: int64(sum.Tables)},
 		{Name: "rows", Kind: render.Int, Value: sum.Rows},
-		{Name: "bytes", Kind: render.Bytes, Value: sum.Bytes},
-		{Name: "copied", Title: "Rows copied now", Kind: render.Int, Value: sum.Copied},
-		{Name: "verified", Kind: render.Bool, Value: true},
-		{Name: "damaged_segments", Kind: render.Int, Value: sum.Damaged},
-		{Name: "seconds", Kind: render.Int, Value: seconds},
-	})
+		{Name: "copied", Title: "Of them now", Kind: render.Int, Value: sum.Copied},
+	}
+	if old {
+		fields = append(fields,
+			render.Field{Name: "events", Kind: render.Int, Value: sum.Events},
+			render.Field{Name: "duplicates", Kind: render.Int, Value: sum.Duplicates},
+			render.Field{Name: "dead_letters", Kind: render.Int, Value: sum.DeadLetters})
+	} else {
+		fields = append(fields,
+			render.Field{Name: "bytes", Kind: render.Bytes, Value: sum.Bytes},
+			render.Field{Name: "damaged_segments", Kind: render.Int, Value: sum.Damaged})
+	}
+	fields = append(fields,
+		render.Field{Name: "verified", Kind: render.Bool, Value: true},
+		render.Field{Name: "seconds", Kind: render.Int, Value: float64(sum.Elapsed.Milliseconds()) / 1000})
+	err := render.Record(a.stdout, a.format, fields)
 	if err == nil && sum.Damaged > 0 {
-		a.hint("%d segments are damaged in both databases: \"midden verify\" says which events that concerns", sum.Damaged)
+		a.hint("%d segments are damaged in both databases: \"midden verify\" says which", sum.Damaged)
 		err = &exit{code: exitPartial}
 	}
 	return err

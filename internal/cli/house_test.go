@@ -26,7 +26,7 @@ func TestHouse(t *testing.T) {
 		"downloads":             "cowrie plain",
 		"backfill":              "cowrie",
 		"compact":               "cowrie",
-		"copy":                  "cowrie",
+		"copy":                  "cowrie backfill compact",
 		"store":                 "cowrie",
 		"store/migrate":         "cowrie store",
 		"store/postgres":        "cowrie store store/migrate",

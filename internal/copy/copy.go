@@ -44,8 +44,9 @@ type Target interface {
 	Hold(what string) (release func(), err error)
 	Job(ctx context.Context, name string) (*cowrie.Job, error)
 	SaveJob(context.Context, *cowrie.Job) error
-	// BeginCopy notes the job if the database is empty.
-	BeginCopy(context.Context, *cowrie.Job) error
+	// BeginCopy notes the job if the database is empty, and from which version of
+	// cowrieprocessor's tables it is filled, or "".
+	BeginCopy(ctx context.Context, takenOver string, j *cowrie.Job) error
 	Columns(ctx context.Context, table string) ([]cowrie.Column, error)
 	// AddRows stores rows, and the job, in one transaction.
 	AddRows(context.Context, *cowrie.Rows, *cowrie.Job) error
@@ -55,6 +56,7 @@ type Target interface {
 	Rows(ctx context.Context, t *cowrie.Table, f func(cowrie.Row) error) error
 	// Damaged calls f for each segment that does not hold what it should.
 	Damaged(ctx context.Context, f func(id int64, damage error) error) error
+	deriver
 	// FinishCopy makes the target a database like any other, and notes the job.
 	FinishCopy(context.Context, *cowrie.Job) error
 }
@@ -63,7 +65,9 @@ type Target interface {
 type Options struct {
 	From   string   // the name of the source, without a password
 	Tables []string // in order
-	Log    *slog.Logger
+	// Old, if not nil, is the source as a database of cowrieprocessor.
+	Old *Old
+	Log *slog.Logger
 	// Observe, if not nil, is told of every transaction, and which table it is of.
 	Observe func(j *cowrie.Job, table string)
 }
@@ -74,7 +78,9 @@ type Summary struct {
 	Rows, Bytes int64 // that are the same in both databases
 	Copied      int64 // rows that this run copied
 	Damaged     int64 // segments whose text is not what it was, in both
-	Elapsed     time.Duration
+	// What the raw events of a database of cowrieprocessor became.
+	Events, Duplicates, DeadLetters int64
+	Elapsed                         time.Duration
 }
 
 // Run fills a database with another one, or goes on doing so.
@@ -113,6 +119,9 @@ type run struct {
 type progress struct {
 	From   string           `json:"from"`
 	Tables map[string]*part `json:"tables"`
+	// Of a database of cowrieprocessor: its tables are copied, and so are its events.
+	Compared bool `json:"compared,omitempty"`
+	Moved    bool `json:"moved,omitempty"`
 }
 
 // part is how far a table is.
@@ -151,14 +160,15 @@ func (r *run) begin(ctx context.Context) (err error) {
 	}
 	// All of it is read a second time, to compare.
 	r.job.RowsTotal, r.job.BytesTotal = 2*rows, 2*bytes
-	if err := r.note(r.job); err != nil {
-		return err
+	if !fresh {
+		r.Log.Info("going on", "rows", r.job.Inserted)
+		return r.save(ctx, r.to.SaveJob)
 	}
-	if fresh {
-		return r.to.BeginCopy(ctx, r.job)
+	takenOver := ""
+	if r.Old != nil {
+		takenOver = r.Old.Version
 	}
-	r.Log.Info("going on", "rows", r.job.Inserted)
-	return r.to.SaveJob(ctx, r.job)
+	return r.save(ctx, func(ctx context.Context, j *cowrie.Job) error { return r.to.BeginCopy(ctx, takenOver, j) })
 }
 
 // note writes into a job how far the copy is.
@@ -169,6 +179,22 @@ func (r *run) note(j *cowrie.Job) error {
 }
 
 func (r *run) all(ctx context.Context) error {
+	if !r.at.Compared {
+		if err := r.tables(ctx); err != nil {
+			return err
+		}
+	}
+	if r.Old != nil && !r.at.Moved {
+		if err := r.takeOver(ctx); err != nil {
+			return err
+		}
+	}
+	r.job.State, r.job.Owner, r.job.FinishedAt = cowrie.JobDone, "", cowrie.FromStd(time.Now())
+	return r.to.FinishCopy(ctx, r.job)
+}
+
+// tables copies the tables, until they are the same.
+func (r *run) tables(ctx context.Context) error {
 	tables, err := r.shapes(ctx)
 	if err != nil {
 		return err
@@ -186,7 +212,7 @@ func (r *run) all(ctx context.Context) error {
 			return err
 		}
 		if len(differ) == 0 {
-			break
+			return nil
 		}
 		if before != nil {
 			return fmt.Errorf("%s: even when it was copied a second time, the copy is not the same; please report this", strings.Join(differ, ", "))
@@ -197,8 +223,6 @@ func (r *run) all(ctx context.Context) error {
 		}
 		before = differ
 	}
-	r.job.State, r.job.Owner, r.job.FinishedAt = cowrie.JobDone, "", cowrie.FromStd(time.Now())
-	return r.to.FinishCopy(ctx, r.job)
 }
 
 // shapes returns what both databases have of each table.
@@ -212,7 +236,7 @@ func (r *run) shapes(ctx context.Context) (tables []*cowrie.Table, err error) {
 		if err != nil {
 			return nil, err
 		}
-		t, err := shape(name, from, to)
+		t, err := shape(name, from, to, r.Old != nil)
 		if err != nil {
 			return nil, err
 		}
@@ -222,14 +246,17 @@ func (r *run) shapes(ctx context.Context) (tables []*cowrie.Table, err error) {
 }
 
 // shape returns what two databases have in common of a table: the columns of the
-// target that follow from no others.
-func shape(name string, from, to []cowrie.Column) (*cowrie.Table, error) {
+// target that follow from no others. A source that is old lacks some.
+func shape(name string, from, to []cowrie.Column, old bool) (*cowrie.Table, error) {
 	t := &cowrie.Table{Name: name}
 	for _, c := range to {
 		if c.Generated {
 			continue
 		}
 		i := slices.IndexFunc(from, func(f cowrie.Column) bool { return f.Name == c.Name })
+		if i < 0 && old {
+			continue
+		}
 		if i < 0 {
 			return nil, fmt.Errorf("the source has no column %s.%s: was it made by another release of midden?", name, c.Name)
 		}

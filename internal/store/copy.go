@@ -35,9 +35,10 @@ func Finished(ctx context.Context, db *sql.DB, name string) error {
 // ErrNotEmpty says that a database holds something already.
 var ErrNotEmpty = errors.New("it is not empty: a copy goes into a new database")
 
-// BeginCopy notes that this database is being filled with another one. The error is
-// ErrNotEmpty if there is anything in it.
-func (s *Store) BeginCopy(ctx context.Context, j *cowrie.Job) error {
+// BeginCopy notes that this database is being filled with another one: with one of
+// cowrieprocessor, if its version is not "". The error is ErrNotEmpty if there is
+// anything in it.
+func (s *Store) BeginCopy(ctx context.Context, takenOver string, j *cowrie.Job) error {
 	if s.engine.Raw != nil {
 		return ErrNotEmpty
 	}
@@ -53,6 +54,11 @@ func (s *Store) BeginCopy(ctx context.Context, j *cowrie.Job) error {
 			}
 			if any {
 				return ErrNotEmpty
+			}
+		}
+		if takenOver != "" {
+			if err := a.exec(`INSERT INTO schema_state ("key", value) VALUES ($1, $2)`, TakenOverKey, takenOver); err != nil {
+				return err
 			}
 		}
 		return saveJob(ctx, a.tx, j)
@@ -134,6 +140,29 @@ func (s *Store) FinishCopy(ctx context.Context, j *cowrie.Job) error {
 			}
 			if err := a.exec(s.engine.Continue(t.name)); err != nil {
 				return fmt.Errorf("continue the ids of %s: %w", t.name, err)
+			}
+		}
+		return saveJob(ctx, a.tx, j)
+	})
+}
+
+// LeaveRaw lets go of the raw events of another database, all of which were moved
+// into segments of this one, and of the jobs that did it; and notes the job.
+func (s *Store) LeaveRaw(ctx context.Context, jobs []string, j *cowrie.Job) error {
+	return s.adding(ctx, func(a *appending) error {
+		var left int64
+		if err := a.row(`SELECT count(*) FROM file_sightings WHERE raw_event_id IS NOT NULL`, nil, &left); err != nil {
+			return err
+		}
+		if left > 0 {
+			return fmt.Errorf("%d sightings stand at raw events that are no such sighting; please report this", left)
+		}
+		if err := leaveRaw(ctx, a.tx); err != nil {
+			return err
+		}
+		for _, name := range jobs {
+			if err := a.exec(`DELETE FROM maintenance WHERE job = $1`, name); err != nil {
+				return err
 			}
 		}
 		return saveJob(ctx, a.tx, j)

@@ -114,9 +114,33 @@ func (l *looking) oldVerdicts() error {
 // twice adds nothing.
 const convertRows = 1000
 
-// convert makes verdicts of the old rows. These stand once for each session: of
-// what is said in the same words of a file, the last counts.
+// convert makes verdicts of the old rows, in the same database.
 func (s *oldShape) convert(ctx context.Context, db *sql.DB, columns []string) error {
+	return s.each(ctx, db, oldFilesTable, columns, func(verdicts []cowrie.Verdict) error {
+		return inTx(func(ctx context.Context, tx *sql.Tx) error { return insertVerdicts(ctx, tx, verdicts) })(ctx, db)
+	})
+}
+
+// OldVerdicts calls f for what an old files table of a database of cowrieprocessor
+// says of VirusTotal, some verdicts at a time; there need not be such a table.
+func OldVerdicts(ctx context.Context, db *sql.DB, f func([]cowrie.Verdict) error) error {
+	l := &looking{ctx: ctx, db: db}
+	for _, table := range []string{"files", oldFilesTable} {
+		columns, err := l.columns(table)
+		if err != nil {
+			return err
+		}
+		if shape := shapeOf(columns); shape != nil {
+			return shape.each(ctx, db, table, columns, f)
+		}
+	}
+	return nil
+}
+
+// each calls f for the verdicts of the rows of a table, some at a time. The rows
+// stand once for each session: of what is said in the same words of a file, the
+// last counts.
+func (s *oldShape) each(ctx context.Context, db *sql.DB, table string, columns []string, f func([]cowrie.Verdict) error) error {
 	said := []string{s.shasum, s.malicious, s.flag, s.total, s.classification, s.description, s.submission, s.analysedAt}
 	exprs := slices.Clone(said)
 	for _, at := range s.observedAt {
@@ -127,7 +151,7 @@ func (s *oldShape) convert(ctx context.Context, db *sql.DB, columns []string) er
 			exprs[i] = "NULL"
 		}
 	}
-	rows, err := db.QueryContext(ctx, `SELECT `+strings.Join(exprs, ", ")+` FROM `+oldFilesTable+`
+	rows, err := db.QueryContext(ctx, `SELECT `+strings.Join(exprs, ", ")+` FROM `+table+`
 		GROUP BY `+strings.Join(exprs[:len(said)], ", "))
 	if err != nil {
 		return err
@@ -135,7 +159,6 @@ func (s *oldShape) convert(ctx context.Context, db *sql.DB, columns []string) er
 	defer rows.Close()
 	var verdicts []cowrie.Verdict
 	shasum, at := "", map[cowrie.Time]bool{}
-	store := inTx(func(ctx context.Context, tx *sql.Tx) error { return insertVerdicts(ctx, tx, verdicts) })
 	for rows.Next() {
 		values := make([]any, len(exprs))
 		into := make([]any, len(exprs))
@@ -157,7 +180,7 @@ func (s *oldShape) convert(ctx context.Context, db *sql.DB, columns []string) er
 			verdicts = append(verdicts, v)
 		}
 		if len(verdicts) == convertRows {
-			if err := store(ctx, db); err != nil {
+			if err := f(verdicts); err != nil {
 				return err
 			}
 			verdicts = nil
@@ -166,7 +189,7 @@ func (s *oldShape) convert(ctx context.Context, db *sql.DB, columns []string) er
 	if err := rows.Err(); err != nil {
 		return err
 	}
-	return store(ctx, db)
+	return f(verdicts)
 }
 
 func insertVerdicts(ctx context.Context, tx *sql.Tx, verdicts []cowrie.Verdict) error {

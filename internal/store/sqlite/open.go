@@ -83,7 +83,7 @@ func Open(ctx context.Context, path string, o Options) (*store.Store, error) {
 		Like:        "LIKE",
 		NextSegment: `SELECT 1 + max((SELECT coalesce(max(id), 0) FROM event_segments), (SELECT coalesce(max(id), 0) FROM dropped_segments))`,
 		Key:         func(column string) string { return column },
-		Columns:     `SELECT name, type, pk, hidden <> 0 FROM pragma_table_xinfo($1) ORDER BY cid`,
+		Columns:     columns,
 		Empty:       "DELETE FROM",
 		Changes:     `PRAGMA data_version`,
 		WriteBack:   `PRAGMA wal_checkpoint(PASSIVE)`,
@@ -93,6 +93,9 @@ func Open(ctx context.Context, path string, o Options) (*store.Store, error) {
 		Raw:         raw,
 	})
 }
+
+// columns asks for the columns of a table.
+const columns = `SELECT name, type, pk, hidden <> 0 FROM pragma_table_xinfo($1) ORDER BY cid`
 
 // damage returns what SQLite finds damaged.
 func damage(ctx context.Context, db *sql.DB) (found []string, err error) {
