@@ -151,9 +151,8 @@ func (a *app) printCopy(sum copy.Summary, old bool) error {
 	}
 	if old {
 		fields = append(fields,
-			render.Field{Name: "events", Kind: render.Int, Value: sum.Events},
-			render.Field{Name: "duplicates", Kind: render.Int, Value: sum.Duplicates},
-			render.Field{Name: "dead_letters", Kind: render.Int, Value: sum.DeadLetters})
+			render.Field{Name: "raw_events", Kind: render.Int, Value: sum.RawEvents},
+			render.Field{Name: "events", Title: "Events in them", Kind: render.Int, Value: sum.Events})
 	} else {
 		fields = append(fields,
 			render.Field{Name: "bytes", Kind: render.Bytes, Value: sum.Bytes},

@@ -56,9 +56,9 @@ type Target interface {
 	Rows(ctx context.Context, t *cowrie.Table, f func(cowrie.Row) error) error
 	// Damaged calls f for each segment that does not hold what it should.
 	Damaged(ctx context.Context, f func(id int64, damage error) error) error
+	// ContinueIDs has ids go on behind those that were copied.
+	ContinueIDs(context.Context) error
 	deriver
-	// FinishCopy makes the target a database like any other, and notes the job.
-	FinishCopy(context.Context, *cowrie.Job) error
 }
 
 // Options say how to work.
@@ -78,9 +78,10 @@ type Summary struct {
 	Rows, Bytes int64 // that are the same in both databases
 	Copied      int64 // rows that this run copied
 	Damaged     int64 // segments whose text is not what it was, in both
-	// What the raw events of a database of cowrieprocessor became.
-	Events, Duplicates, DeadLetters int64
-	Elapsed                         time.Duration
+	// Of a database of cowrieprocessor: its raw events, and how many of them are
+	// events that stand in it once. The others are duplicates or dead letters.
+	RawEvents, Events int64
+	Elapsed           time.Duration
 }
 
 // Run fills a database with another one, or goes on doing so.
@@ -184,13 +185,16 @@ func (r *run) all(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := r.to.ContinueIDs(ctx); err != nil {
+		return err
+	}
 	if r.Old != nil && !r.at.Moved {
 		if err := r.takeOver(ctx); err != nil {
 			return err
 		}
 	}
 	r.job.State, r.job.Owner, r.job.FinishedAt = cowrie.JobDone, "", cowrie.FromStd(time.Now())
-	return r.to.FinishCopy(ctx, r.job)
+	return r.save(ctx, r.to.SaveJob)
 }
 
 // tables copies the tables, until they are the same.

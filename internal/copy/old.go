@@ -99,7 +99,7 @@ func (r *run) takeOver(ctx context.Context) error {
 	for _, at := range r.at.Tables {
 		r.sum.Rows += at.Rows
 	}
-	r.sum.Events, r.sum.Duplicates, r.sum.DeadLetters = moved.Inserted, moved.Known, moved.Rejected
+	r.sum.RawEvents, r.sum.Events = moved.RowsSeen, moved.Inserted
 	r.at.Moved = true
 	return r.save(ctx, func(ctx context.Context, j *cowrie.Job) error {
 		return r.to.LeaveRaw(ctx, []string{backfill.JobName, compact.JobName}, j)

@@ -125,24 +125,25 @@ func (s *Store) Clear(ctx context.Context, table string, j *cowrie.Job) error {
 	})
 }
 
-// FinishCopy sees to it that ids go on behind those that were copied, and notes the
-// job: from now on this is a database like any other.
-func (s *Store) FinishCopy(ctx context.Context, j *cowrie.Job) error {
+// ContinueIDs sees to it that ids go on behind those that were copied.
+func (s *Store) ContinueIDs(ctx context.Context) error {
+	if s.engine.Continue == nil {
+		return nil
+	}
 	return s.adding(ctx, func(a *appending) error {
 		for _, t := range tables {
 			columns, err := s.Columns(ctx, t.name)
 			if err != nil {
 				return err
 			}
-			hasID := slices.ContainsFunc(columns, func(c cowrie.Column) bool { return c.Name == "id" })
-			if s.engine.Continue == nil || !hasID {
+			if !slices.ContainsFunc(columns, func(c cowrie.Column) bool { return c.Name == "id" }) {
 				continue
 			}
 			if err := a.exec(s.engine.Continue(t.name)); err != nil {
 				return fmt.Errorf("continue the ids of %s: %w", t.name, err)
 			}
 		}
-		return saveJob(ctx, a.tx, j)
+		return nil
 	})
 }
 
