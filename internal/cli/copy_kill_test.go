@@ -38,6 +38,27 @@ func TestKillCopy(t *testing.T) {
 	}
 }
 
+// TestKillCopyOfOld kills the copy of a database of cowrieprocessor.
+func TestKillCopyOfOld(t *testing.T) {
+	t.Parallel()
+	from := bulky(t, 95)
+	dir := t.TempDir()
+	calm, to := filepath.Join(dir, "calm.db"), filepath.Join(dir, "killed.db")
+	run(t, []int{0}, "-q", "copy", "--from", from, "--to", calm)
+	want := canonical(t, calm)
+	well(t, calm)
+	points := []string{"copy: before commit#2", "copy: after commit", "backfill: before commit", "backfill: after commit", "compact: before commit", "compact: after commit#2"}
+	for _, point := range points {
+		if !killed(t, point, "-q", "copy", "--from", from, "--to", to) {
+			t.Errorf("%s was not reached", point)
+		}
+		call(t, "", "--db", to, "files", "list").with(1)
+	}
+	run(t, []int{0}, "-q", "copy", "--from", from, "--to", to)
+	same(t, want, canonical(t, to))
+	call(t, "", "--db", to, "verify").with(0)
+}
+
 // TestKillCopyAtRandom kills a copy at random moments.
 func TestKillCopyAtRandom(t *testing.T) {
 	t.Parallel()
