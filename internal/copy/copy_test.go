@@ -207,6 +207,15 @@ func source(t testing.TB) (name, logs string) {
 	s := storetest.Open(t, name)
 	load(t, s, logs)
 	enrich(t, s, 0)
+	// The last segment is dropped again.
+	past := t.TempDir()
+	if err := os.WriteFile(filepath.Join(past, "past.json"), []byte(`{"eventid":"x","session":"past","timestamp":"2016-01-01T00:00:00Z"}`+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	load(t, s, past)
+	if err := s.Retain(t.Context(), cowrie.FromStd(noon.AddDate(-9, 0, 0)), func(store.Dropped) {}); err != nil {
+		t.Fatal(err)
+	}
 	db := storetest.Connect(t, name)
 	defer db.Close()
 	for _, statement := range []string{
@@ -254,6 +263,9 @@ func TestCopy(t *testing.T) {
 			enrich(t, s, 10)
 			db := storetest.Connect(t, name)
 			dumps = append(dumps, storetest.Dump(t, s, db))
+			if twice := storetest.Rows(t, db, `SELECT count(*) FROM event_segments WHERE id IN (SELECT id FROM dropped_segments)`); twice[0][0] != "0" {
+				t.Errorf("%s ids of dropped segments were given out again", twice)
+			}
 			if leased := storetest.Rows(t, db, `SELECT count(*) FROM lookups WHERE leased_until IS NOT NULL`); name == to && leased[0][0] != "0" {
 				t.Errorf("%s lookups are leased in the copy", leased)
 			}

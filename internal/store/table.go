@@ -29,6 +29,7 @@ var tables = []table{
 	{name: "schema_state", where: `"key" <> 'schema_version'`},
 	{name: "sources"},
 	{name: "event_segments", without: []string{"month"}},
+	{name: "dropped_segments"},
 	{name: "session_summaries", old: true},
 	{name: "command_stats", old: true},
 	{name: "sessionless_events"},

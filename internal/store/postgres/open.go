@@ -153,5 +153,9 @@ const columns = `SELECT a.attname::text, format_type(a.atttypid, NULL), coalesce
 // continueIDs returns the statement that has the sequence of a table's ids go on
 // behind the largest one.
 func continueIDs(table string) string {
-	return fmt.Sprintf(`SELECT setval(pg_get_serial_sequence('%[1]s', 'id'), max(id)) FROM %[1]s HAVING max(id) IS NOT NULL`, table)
+	ids := table
+	if table == "event_segments" { // the id of one that was dropped is not given out again
+		ids = `(SELECT id FROM event_segments UNION ALL SELECT id FROM dropped_segments) s`
+	}
+	return fmt.Sprintf(`SELECT setval(pg_get_serial_sequence('%s', 'id'), max(id)) FROM %s HAVING max(id) IS NOT NULL`, table, ids)
 }
