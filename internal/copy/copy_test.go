@@ -263,6 +263,12 @@ func TestCopy(t *testing.T) {
 			enrich(t, s, 10)
 			db := storetest.Connect(t, name)
 			dumps = append(dumps, storetest.Dump(t, s, db))
+			if postgres.Is(name) {
+				if wrong := storetest.Rows(t, db, `SELECT id, month, last_event_at FROM event_segments WHERE month <> coalesce(
+					CASE WHEN last_event_at > '9000-01-01' THEN '9999-12-01' ELSE date_trunc('month', last_event_at AT TIME ZONE 'UTC') END::date, '0001-01-01')`); len(wrong) > 0 {
+					t.Errorf("segments stand under another month: %s", wrong)
+				}
+			}
 			if twice := storetest.Rows(t, db, `SELECT count(*) FROM event_segments WHERE id IN (SELECT id FROM dropped_segments)`); twice[0][0] != "0" {
 				t.Errorf("%s ids of dropped segments were given out again", twice)
 			}
