@@ -35,7 +35,7 @@ func newHasher() *hasher {
 func (h *hasher) add(s *sum, row cowrie.Row, text []byte) []byte {
 	text = text[:0]
 	for _, v := range row.Values {
-		text = appendValue(text, v)
+		text = h.appendValue(text, v)
 	}
 	for i, seed := range h.seeds {
 		s.hashes[i] += maphash.Bytes(seed, text)
@@ -45,8 +45,11 @@ func (h *hasher) add(s *sum, row cowrie.Row, text []byte) []byte {
 	return text
 }
 
+// long is from what size on the hashes of a value stand for it.
+const long = 4 << 10
+
 // appendValue appends the one form of a value.
-func appendValue(b []byte, v any) []byte {
+func (h *hasher) appendValue(b []byte, v any) []byte {
 	number := func(kind byte, n uint64) []byte { return binary.BigEndian.AppendUint64(append(b, kind), n) }
 	switch v := v.(type) {
 	case nil:
@@ -63,9 +66,23 @@ func appendValue(b []byte, v any) []byte {
 	case cowrie.Time:
 		return number(4, uint64(v))
 	case string:
-		return append(number(5, uint64(len(v))), v...)
+		b = number(5, uint64(len(v)))
+		if len(v) < long {
+			return append(b, v...)
+		}
+		for _, seed := range h.seeds {
+			b = binary.BigEndian.AppendUint64(b, maphash.String(seed, v))
+		}
+		return b
 	case []byte:
-		return append(number(6, uint64(len(v))), v...)
+		b = number(6, uint64(len(v)))
+		if len(v) < long {
+			return append(b, v...)
+		}
+		for _, seed := range h.seeds {
+			b = binary.BigEndian.AppendUint64(b, maphash.Bytes(seed, v))
+		}
+		return b
 	}
 	panic(fmt.Sprintf("a value is of the Go type %T", v))
 }

@@ -11,6 +11,7 @@
 package copy
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -282,6 +283,15 @@ func shape(name string, from, to []cowrie.Column, old bool) (*cowrie.Table, erro
 // batchBytes is how large a batch may be, as sizes of rows add up. One row may be more.
 var batchBytes int64 = 4 << 20
 
+// A row of this size is an event that is out of all proportion. It travels alone.
+const giant = 8 << 20
+
+// batch is some rows on their way.
+type batch struct {
+	cowrie.Rows
+	stored chan struct{} // closed when they are stored
+}
+
 // table copies the rows of a table that are not copied yet.
 func (r *run) table(ctx context.Context, t *cowrie.Table) error {
 	at := r.at.Tables[t.Name]
@@ -293,16 +303,17 @@ func (r *run) table(ctx context.Context, t *cowrie.Table) error {
 		return nil
 	}
 	both, ctx := errgroup.WithContext(ctx)
-	batches := make(chan *cowrie.Rows)
+	batches := make(chan *batch)
 	both.Go(func() error {
 		defer close(batches)
 		return r.read(ctx, t, at.Key, batches)
 	})
 	both.Go(func() error {
 		for b := range batches {
-			if err := r.write(ctx, b, at); err != nil {
+			if err := r.write(ctx, &b.Rows, at); err != nil {
 				return err
 			}
+			close(b.stored)
 		}
 		return nil
 	})
@@ -314,34 +325,56 @@ func (r *run) table(ctx context.Context, t *cowrie.Table) error {
 }
 
 // read sends the rows of a table behind a key, in batches.
-func (r *run) read(ctx context.Context, t *cowrie.Table, after position, batches chan<- *cowrie.Rows) error {
-	b := &cowrie.Rows{Table: t}
+func (r *run) read(ctx context.Context, t *cowrie.Table, after position, batches chan<- *batch) error {
+	b := newBatch(t)
 	send := func() error {
+		sent := b
+		b = newBatch(t)
 		select {
-		case batches <- b:
-			b = &cowrie.Rows{Table: t}
+		case batches <- sent:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if sent.Bytes < giant {
+			return nil
+		}
+		select {
+		case <-sent.stored:
 			return nil
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 	err := r.from.Rows(ctx, t, after, func(row cowrie.Row) error {
-		if len(b.Rows) > 0 && b.Bytes+row.Size > batchBytes {
+		if len(b.Rows.Rows) > 0 && b.Bytes+row.Size > batchBytes {
 			if err := send(); err != nil {
 				return err
 			}
 		}
-		b.Rows = append(b.Rows, row)
-		b.Bytes += row.Size
+		for _, list := range [][]any{row.Values, row.Key} {
+			for i, v := range list {
+				if v, ok := v.([]byte); ok {
+					list[i] = bytes.Clone(v)
+				}
+			}
+		}
+		b.Rows.Rows = append(b.Rows.Rows, row)
+		if b.Bytes += row.Size; row.Size >= giant {
+			return send()
+		}
 		return nil
 	})
-	if err == nil && len(b.Rows) > 0 {
+	if err == nil && len(b.Rows.Rows) > 0 {
 		err = send()
 	}
 	return err
 }
 
-// write stores a batch.
+func newBatch(t *cowrie.Table) *batch {
+	return &batch{cowrie.Rows{Table: t}, make(chan struct{})}
+}
+
+// write stores rows.
 func (r *run) write(ctx context.Context, b *cowrie.Rows, at *part) error {
 	before, job := *at, r.job.Clone()
 	at.Rows += int64(len(b.Rows))

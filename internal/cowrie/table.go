@@ -34,7 +34,7 @@ const (
 
 // Row is a row of a table.
 type Row struct {
-	Values []any // of the columns; not to be changed
+	Values []any // of the columns
 	Key    []any
 	Size   int64 // of its values, bytes, about
 }

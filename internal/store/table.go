@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -113,7 +114,7 @@ func ownType(declared string) cowrie.Type {
 }
 
 // Rows calls f for each row of a table behind a key, in order of the key; for all
-// if it is nil. The row is f's to keep.
+// if it is nil. Bytes in a row are valid until the next one.
 func (sn *Snapshot) Rows(ctx context.Context, t *cowrie.Table, after []any, f func(cowrie.Row) error) error {
 	return sn.s.rows(ctx, sn.tx, t, after, f)
 }
@@ -126,7 +127,7 @@ func (s *Store) Rows(ctx context.Context, t *cowrie.Table, f func(cowrie.Row) er
 func (s *Store) rows(ctx context.Context, db querier, t *cowrie.Table, after []any, f func(cowrie.Row) error) error {
 	columns := slices.Concat(t.Columns, t.Key)
 	query, args := rowsQuery(t, after)
-	values, into := make([]any, len(columns)), make([]any, len(columns))
+	values, into := make([]lent, len(columns)), make([]any, len(columns))
 	for i := range into {
 		into[i] = &values[i]
 	}
@@ -139,17 +140,31 @@ func (s *Store) rows(ctx context.Context, db querier, t *cowrie.Table, after []a
 		row := make([]any, len(columns))
 		size := int64(len(t.Columns)) * valueSize
 		for i, c := range columns {
-			v, ok := valueOf(values[i], c.Type)
+			v, ok := valueOf(values[i].value, c.Type)
 			if !ok {
 				return fmt.Errorf("%s, row %s: %s is %.100q, which is no %s: put it right by SQL",
-					t.Name, rowName(t, values, n), c.Name, fmt.Sprint(values[i]), c.Type)
+					t.Name, rowName(t, values, n), c.Name, fmt.Sprint(values[i].value), c.Type)
 			}
 			if row[i] = v; i < len(t.Columns) {
 				size += sizeOf(v)
 			}
 		}
-		return f(cowrie.Row{Values: row[:len(t.Columns)], Key: row[len(t.Columns):], Size: size})
+		err := f(cowrie.Row{Values: row[:len(t.Columns)], Key: row[len(t.Columns):], Size: size})
+		if size >= large {
+			clear(values)
+			clear(row[:len(t.Columns)])
+			debug.FreeOSMemory()
+		}
+		return err
 	})
+}
+
+// lent is a value as the driver has it: bytes are not copied.
+type lent struct{ value any }
+
+func (l *lent) Scan(v any) error {
+	l.value = v
+	return nil
 }
 
 func rowsQuery(t *cowrie.Table, after []any) (query string, args []any) {
@@ -178,11 +193,15 @@ func namesOf(columns []cowrie.Column) string {
 }
 
 // rowName says which row it is: its key, or, where none was asked for, its number.
-func rowName(t *cowrie.Table, values []any, n int64) string {
+func rowName(t *cowrie.Table, values []lent, n int64) string {
 	if len(t.Key) == 0 {
 		return strconv.FormatInt(n, 10)
 	}
-	return fmt.Sprintf("%.200q", fmt.Sprint(values[len(t.Columns):]...))
+	var key []any
+	for _, l := range values[len(t.Columns):] {
+		key = append(key, l.value)
+	}
+	return fmt.Sprintf("%.200q", fmt.Sprint(key...))
 }
 
 // valueOf is a value of a type, whichever engine it comes from; false if it is

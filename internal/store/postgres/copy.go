@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,7 +67,7 @@ func (c *conn) copyIn(ctx context.Context, r *rows) (driver.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := encode(c.buffer[:0], types, r.values)
+	data, err := encode(slices.Grow(c.buffer[:0], large(r.values)), types, r.values)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", r.table, err)
 	}
@@ -75,6 +76,17 @@ func (c *conn) copyIn(ctx context.Context, r *rows) (driver.Result, error) {
 	}
 	tag, err := c.Conn.Conn().PgConn().CopyFrom(ctx, bytes.NewReader(data), `COPY `+r.table+` (`+columns+`) FROM STDIN (FORMAT binary)`)
 	return driver.RowsAffected(tag.RowsAffected()), err
+}
+
+// large returns how many bytes the large ones of some values have: for these a
+// buffer is not to grow step by step.
+func large(values []any) (n int) {
+	for _, v := range values {
+		if b, ok := v.([]byte); ok && len(b) > keptBuffer {
+			n += len(b) + 1<<10
+		}
+	}
+	return n
 }
 
 // keptBuffer is how large a buffer a connection keeps, in bytes.
