@@ -97,7 +97,7 @@ func Run(ctx context.Context, from Source, to Target, o Options) (Summary, error
 	if err := r.begin(ctx); err != nil {
 		return Summary{}, err
 	}
-	if err = r.all(ctx); err != nil {
+	if err = r.all(ctx); err != nil && !errors.Is(err, cowrie.ErrUnavailable) {
 		r.job.State, r.job.Owner = cowrie.JobStopped, ""
 		if ctx.Err() == nil {
 			r.job.Error = err.Error()
