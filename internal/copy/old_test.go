@@ -220,6 +220,38 @@ func digest(t testing.TB, path string) string {
 	return fmt.Sprintf("%x", sha256.Sum256(data))
 }
 
+// TestOldLetters: what is set aside between two runs would be missing.
+func TestOldLetters(t *testing.T) {
+	storetest.OnSQLite(t)
+	from, _ := old(t, 3, "")
+	to := targets(t)[0]
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	store.Point = func(name string) {
+		if name == "compact: before commit" {
+			cancel()
+		}
+	}
+	_, err := tryOld(ctx, t, from, to)
+	store.Point = nil
+	if !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	db := storetest.Connect(t, from)
+	if _, err := db.Exec(`INSERT INTO dead_letter_events (id, reason, payload) VALUES (1000, 'late', '{}')`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tryOld(t.Context(), t, from, to); err == nil || !strings.Contains(err.Error(), "rows in dead_letter_events now") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := db.Exec(`DELETE FROM dead_letter_events WHERE id = 1000`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tryOld(t.Context(), t, from, to); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestOldInterrupted stops a copy of a database of cowrieprocessor at its
 // transactions, one after the other, while its program goes on working.
 func TestOldInterrupted(t *testing.T) {
