@@ -31,6 +31,8 @@ func TestHouse(t *testing.T) {
 		"store/postgres":        "cowrie store store/migrate",
 		"store/sqlite":          "cowrie store store/migrate",
 		"telemetry":             "plain",
+		"report":                "cowrie plain",
+		"report/page":           "cowrie plain report",
 		"cli/render":            "plain",
 	}
 	for room, allowed := range may {

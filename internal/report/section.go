@@ -37,6 +37,7 @@ type Kind int
 // The kinds of columns.
 const (
 	Text    Kind = iota // what an attacker may have written
+	Host                // of a URL, an attacker's text, too
 	Prose               // our own words, in which some of the attackers' may stand
 	Hash                // SHA-256
 	Time                //
@@ -86,7 +87,7 @@ func (d *Document) Sections() []Section {
 			field{"generated_at", "As of", Time, d.GeneratedAt},
 		),
 		sentences("alerts", "To look at", groupOverview, "alert", d.Alerts),
-		list("comparison", "Compared with the period before", groupOverview, 0, []Column{
+		list("comparison", strings.TrimSuffix("Compared with "+d.Comparison.Date, " "), groupOverview, 0, []Column{
 			{Name: "name", Title: "What", Kind: Prose},
 			{Name: "value", Title: "Now", Kind: Number},
 			{Name: "before", Title: "Before", Kind: Number},
@@ -174,7 +175,7 @@ func (d *Document) Sections() []Section {
 			{Name: "url", Title: "URL"},
 			{Name: "occurrences", Title: "Downloads", Kind: Share},
 		}, f.Top, func(u URLCount) []any { return []any{u.URL, u.Occurrences} }),
-		counts("top_hosts", "Hosts", groupFiles, "Host", "Downloads", f.Hosts, 0),
+		hosts("top_hosts", "Hosts", f.Hosts),
 
 		record("verdicts", "Verdicts", groupVerdicts,
 			field{"new_malicious_total", "Malicious for the first time", Number, v.NewMaliciousTotal},
@@ -261,6 +262,12 @@ func counts(name, title, group, what, of string, values []Count, total int64) Se
 		{Name: "value", Title: what},
 		{Name: "count", Title: of, Kind: Share},
 	}, values, func(c Count) []any { return []any{c.Value, c.Count} })
+}
+
+func hosts(name, title string, values []Count) Section {
+	s := counts(name, title, groupFiles, "Host", "Downloads", values, 0)
+	s.Columns[0].Kind = Host
+	return s
 }
 
 func commands(name, title string, values []Command, total int64) Section {

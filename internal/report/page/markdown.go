@@ -36,7 +36,7 @@ func Markdown(w io.Writer, d *report.Document) error {
 			}
 		}
 		if len(g.None) > 0 {
-			fmt.Fprintf(out, "\nNone: %s.\n", strings.Join(g.None, ", "))
+			fmt.Fprintf(out, "\nNothing in: %s.\n", strings.Join(g.None, ", "))
 		}
 	}
 	return out.Flush()
@@ -56,7 +56,7 @@ func markdownPart(out *bufio.Writer, p part) {
 		out.WriteString("|")
 		for _, h := range p.Heads {
 			fmt.Fprintf(out, " %s |", h.Text)
-			if h.Right {
+			if h.Class == "n" {
 				rule += "--:|"
 			} else {
 				rule += "---|"
@@ -74,13 +74,15 @@ func markdownPart(out *bufio.Writer, p part) {
 }
 
 func markdownCell(c cell) string {
-	switch c.Class {
-	case "c", "h":
+	switch {
+	case c.Empty && c.Text == "empty":
+		return "*empty*"
+	case c.Empty:
+		return c.Text
+	case c.Class == "c", c.Class == "h":
 		return code(c.Text)
-	case "p":
+	case c.Class == "p":
 		return words(c.Text)
-	case "e":
-		return strings.Replace(c.Text, "empty", "*empty*", 1)
 	}
 	return c.Text
 }

@@ -49,14 +49,44 @@ const (
 
 type head struct {
 	Text  string
-	Right bool
-	Bar   bool
 	Class string
+	Bar   bool
+}
+
+// Short reports whether the text is too short to be broken.
+func (c cell) Short() bool { return c.Class == "c" && len(c.Text) <= 16 }
+
+// Lead is the column that stands above the others of its row, over the whole width: a
+// hash, which is too long to stand beside them. It is -1 if there is none.
+func (p part) Lead() int {
+	return slices.IndexFunc(p.Heads, func(h head) bool { return h.Class == "h" })
+}
+
+// Span is how many columns the table has below the lead.
+func (p part) Span() int {
+	n := len(p.Heads) - 1
+	for _, h := range p.Heads {
+		if h.Bar {
+			n++
+		}
+	}
+	return n
+}
+
+// Halves are the rows: in two halves, which stand side by side, if they are many and
+// short.
+func (p part) Halves() [][][]cell {
+	if len(p.Charts) == 0 || len(p.Rows) < 12 {
+		return [][][]cell{p.Rows}
+	}
+	half := (len(p.Rows) + 1) / 2
+	return [][][]cell{p.Rows[:half], p.Rows[half:]}
 }
 
 type cell struct {
 	Text  string
-	Class string   // c: attackers' text, h: a hash, t: a time, n: a number, p: prose, e: nothing
+	Class string   // c: attackers' text, h: a hash, t: a time, n: a number, p: prose
+	Empty bool     // Text stands for nothing
 	Time  string   // of a time: RFC 3339
 	Bar   *float64 // its part of the largest in the column, in percent
 }
@@ -81,7 +111,7 @@ func newView(d *report.Document) *view {
 			sensorCell(d.Sensor),
 			{Text: plain.Escape(strings.Replace(d.DateRange, "/", " to ", 1)), Class: "p"},
 			{Text: plain.Escape("time zone " + d.Timezone), Class: "p"},
-			{Text: "as of " + f.cell(report.Time, d.GeneratedAt.Std()).Text, Class: "p"},
+			{Text: "as of " + f.cell(report.Time, d.GeneratedAt.Std()).Text, Class: "t"},
 		},
 	}
 	for _, s := range d.Sections() {
@@ -105,6 +135,7 @@ func newView(d *report.Document) *view {
 		}
 		g.Parts = append(g.Parts, p)
 	}
+	v.Groups = slices.DeleteFunc(v.Groups, func(g group) bool { return len(g.Parts) == 0 })
 	return v
 }
 
@@ -132,7 +163,7 @@ func figures(d *report.Document) []figure {
 	changes := map[string]string{}
 	for _, m := range d.Comparison.Metrics {
 		if m.Change != nil {
-			changes[m.Name] = percent(*m.Change)
+			changes[m.Name] = percent(*m.Change) + " on " + plain.Escape(d.Comparison.Date)
 		}
 	}
 	var out []figure
@@ -185,7 +216,7 @@ func (f formatter) part(s *report.Section) part {
 			}
 			continue
 		}
-		p.Heads = append(p.Heads, head{Text: c.Title, Right: right(c.Kind), Bar: c.Kind == report.Share, Class: class(c.Kind)})
+		p.Heads = append(p.Heads, head{Text: c.Title, Class: class(c.Kind), Bar: c.Kind == report.Share})
 		top := int64(1)
 		for _, row := range rows {
 			if n, ok := row[i].(int64); ok {
@@ -199,7 +230,7 @@ func (f formatter) part(s *report.Section) part {
 			}
 			switch n, ok := row[i].(int64); {
 			case c.Optional && absent(row[i]):
-				out = cell{Text: "–", Class: "e"}
+				out = nothing(c.Kind, "–")
 			case ok && c.Kind == report.Share:
 				width := math.Round(1000*float64(max(0, n))/float64(top)) / 10
 				out.Bar = &width
@@ -255,8 +286,11 @@ func (f formatter) cell(k report.Kind, v any) cell {
 	c := cell{Class: class(k)}
 	switch v := v.(type) {
 	case string:
+		if k == report.Host {
+			v = plain.DefangHost(v)
+		}
 		if c.Text = shown(v); v == "" {
-			c = cell{Text: "empty", Class: "e"}
+			c = nothing(k, "empty")
 		}
 	case []string:
 		separator := ", "
@@ -288,10 +322,12 @@ func (f formatter) cell(k report.Kind, v any) cell {
 		}
 	}
 	if c.Text == "" {
-		c = cell{Text: "–", Class: "e"}
+		c = nothing(k, "–")
 	}
 	return c
 }
+
+func nothing(k report.Kind, text string) cell { return cell{Text: text, Class: class(k), Empty: true} }
 
 // shown is s as it is shown: in one line, harmless, and not too long.
 func shown(s string) string {
