@@ -70,7 +70,7 @@ report of each sensor behind that of all of them together: -o json makes an arra
 a line of each.`, short, form, map[string]string{report.Daily: "day", report.Weekly: "week", report.Monthly: "month"}[kind]),
 		Example: fmt.Sprintf(`  midden report %[1]s
   midden report %[1]s %[2]s --timezone Europe/Berlin -o html --output-file report.html
-  midden report %[1]s %[2]s -o csv --section top_hashes
+  midden report %[1]s %[2]s -o csv --section top_files
   midden report %[1]s --all-sensors -o html --dir /srv/reports`, kind, form),
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -157,7 +157,7 @@ func (a *app) report(ctx context.Context, o reportOptions) error {
 // request says what is asked for; now is the moment of which reports are that are of
 // no other.
 func (o *reportOptions) request(now time.Time) (r report.Request, err error) {
-	if !o.asOf.t.Std().IsZero() {
+	if o.asOf.t != cowrie.NoTime {
 		now = o.asOf.t.Std()
 	}
 	at, err := time.LoadLocation(o.timezone)

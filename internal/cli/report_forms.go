@@ -120,22 +120,15 @@ func writeReport(w io.Writer, f render.Format, d *report.Document, section strin
 		i := slices.IndexFunc(sections, func(s report.Section) bool { return s.Name == section })
 		return writeSection(w, f, &sections[i])
 	}
-	for i, s := range sections {
+	separator := ""
+	for _, s := range sections {
 		if len(s.Rows) == 0 {
 			continue
 		}
-		heading := s.Title
-		if s.Group != s.Title && i > 0 {
-			heading = s.Group + ": " + strings.ToLower(s.Title[:1]) + s.Title[1:]
-		}
-		if i > 0 {
-			heading = "\n" + heading
-		} else {
-			heading = d.Title()
-		}
-		if _, err := fmt.Fprintln(w, heading); err != nil {
+		if _, err := fmt.Fprintf(w, "%s%s\n", separator, render.Escape(s.Heading())); err != nil {
 			return err
 		}
+		separator = "\n"
 		if err := writeSection(w, f, &s); err != nil {
 			return err
 		}

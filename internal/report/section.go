@@ -22,6 +22,14 @@ type Section struct {
 // More is how many rows there are besides those of the section.
 func (s *Section) More() int64 { return max(0, s.Total-int64(len(s.Rows))) }
 
+// Heading is the title for where sections are not grouped.
+func (s *Section) Heading() string {
+	if s.Group == groupOverview || s.Group == s.Title {
+		return s.Title
+	}
+	return s.Group + ": " + strings.ToLower(s.Title[:1]) + s.Title[1:]
+}
+
 // Column is a column of a section.
 type Column struct {
 	Name     string // the key in the JSON form, and the head in CSV
@@ -75,7 +83,7 @@ func SectionNames() []string {
 func (d *Document) Sections() []Section {
 	s, l, c, f, v := &d.Sessions, &d.Logins, &d.Commands, &d.Files, &d.Verdicts
 	return []Section{
-		record("report", "This report", groupOverview,
+		record("report", d.Title(), groupOverview,
 			field{"report_type", "Kind", Prose, d.ReportType},
 			field{"date", "Period", Prose, d.Date},
 			field{"date_range", "Days", Prose, d.DateRange},
@@ -119,8 +127,8 @@ func (d *Document) Sections() []Section {
 			field{"max_duration", "Duration, longest", Seconds, s.MaxDuration},
 		),
 		counts("protocols", "Protocols", groupSessions, "Protocol", "Sessions", s.Protocols, 0),
-		counts("top_ips", "Addresses", groupSessions, "Address", "Sessions", s.TopIPs, s.UniqueIPs),
-		counts("client_versions", "Clients", groupSessions, "Client", "Sessions", s.ClientVersions, 0),
+		counts("addresses", "Addresses", groupSessions, "Address", "Sessions", s.TopIPs, s.UniqueIPs),
+		counts("clients", "Clients", groupSessions, "Client", "Sessions", s.ClientVersions, 0),
 		list("abnormal", "Unlike the others", groupSessions, 0, []Column{
 			{Name: "session", Title: "Session"},
 			{Name: "sensor", Title: "Sensor", Optional: true},
@@ -165,17 +173,17 @@ func (d *Document) Sections() []Section {
 			field{"unique_vt_classifications", "Labels of VirusTotal", Number, f.Classifications},
 			field{"recent_vt_submissions", "New to VirusTotal", Number, f.RecentVT},
 		),
-		files("top_hashes", "The most frequent files", f.TopHashes, f.UniqueHashes),
-		files("new", "New files", f.New, f.NewHashes),
-		counts("vt_classifications_top", "Labels of VirusTotal", groupFiles, "Label", "Files", f.TopClassifications, f.Classifications),
-		counts("top_types", "Types", groupFiles, "Media type", "Files", f.Types, 0),
-		counts("top_names", "Names", groupFiles, "Name", "Sightings", f.Names, 0),
-		counts("top_paths", "Where they were put", groupFiles, "Path", "Sightings", f.Paths, 0),
-		list("top", "Where they came from", groupFiles, 0, []Column{
+		files("top_files", "The most frequent files", f.TopHashes, f.UniqueHashes),
+		files("new_files", "New files", f.New, f.NewHashes),
+		counts("labels", "Labels of VirusTotal", groupFiles, "Label", "Files", f.TopClassifications, f.Classifications),
+		counts("types", "Types", groupFiles, "Media type", "Files", f.Types, 0),
+		counts("names", "Names", groupFiles, "Name", "Sightings", f.Names, 0),
+		counts("paths", "Where they were put", groupFiles, "Path", "Sightings", f.Paths, 0),
+		list("urls", "Where they came from", groupFiles, 0, []Column{
 			{Name: "url", Title: "URL"},
 			{Name: "occurrences", Title: "Downloads", Kind: Share},
 		}, f.Top, func(u URLCount) []any { return []any{u.URL, u.Occurrences} }),
-		hosts("top_hosts", "Hosts", f.Hosts),
+		hosts("hosts", "Hosts", f.Hosts),
 
 		record("verdicts", "Verdicts", groupVerdicts,
 			field{"new_malicious_total", "Malicious for the first time", Number, v.NewMaliciousTotal},
@@ -186,7 +194,7 @@ func (d *Document) Sections() []Section {
 		),
 		verdicts("new_malicious", "Malicious for the first time", v.NewMalicious, v.NewMaliciousTotal),
 		verdicts("changed", "Verdict changed", v.Changed, v.ChangedTotal),
-		verdicts("seen_before_vt", "Seen here before VirusTotal", v.SeenBefore, v.SeenBeforeTotal),
+		verdicts("seen_before", "Seen here before VirusTotal", v.SeenBefore, v.SeenBeforeTotal),
 		verdicts("recent_submissions", "New to VirusTotal", v.RecentSubmissions, f.RecentVT),
 		verdicts("unknown", "Unknown to VirusTotal", v.Unknown, v.UnknownTotal),
 		d.flagged(),

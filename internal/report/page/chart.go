@@ -65,7 +65,7 @@ func charts(d *report.Document) []chart {
 		c.Description = fmt.Sprintf("%s in %d days. The table has the number of each day.", plain.Count(sum), len(d.Days))
 		if most > 0 {
 			c.Description = fmt.Sprintf("%s in %d days, the most on %s: %s. The table has the number of each day.",
-				plain.Count(sum), len(d.Days), plain.Escape(peak), c.Most)
+				plain.Count(sum), len(d.Days), shown(peak), c.Most)
 		}
 		step := float64(chartWidth) / float64(len(d.Days))
 		gap := min(step/4, 6)
@@ -78,7 +78,7 @@ func charts(d *report.Document) []chart {
 			c.Columns = append(c.Columns, column{
 				X: tenth(float64(i)*step + gap/2), Width: tenth(step - gap),
 				Y: tenth(chartBase - height), Height: tenth(height),
-				Text: plain.Escape(day.Date) + ": " + plain.Count(n),
+				Text: shown(day.Date) + ": " + plain.Count(n),
 			})
 		}
 		c.Labels = dayLabels(d.Days, step)
@@ -105,7 +105,7 @@ func dayLabels(days []report.Day, step float64) []label {
 func short(date, form string) string {
 	t, err := time.Parse(time.DateOnly, date)
 	if err != nil {
-		return plain.Escape(date)
+		return shown(date)
 	}
 	return t.Format(form)
 }

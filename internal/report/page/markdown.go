@@ -27,7 +27,7 @@ func Markdown(w io.Writer, d *report.Document) error {
 		fmt.Fprintf(out, "\n## %s\n", g.Title)
 		for _, p := range g.Parts {
 			if p.Title != "" {
-				fmt.Fprintf(out, "\n### %s\n", p.Title)
+				fmt.Fprintf(out, "\n### %s\n", words(p.Title))
 			}
 			out.WriteString("\n")
 			markdownPart(out, p)
@@ -36,7 +36,7 @@ func Markdown(w io.Writer, d *report.Document) error {
 			}
 		}
 		if len(g.None) > 0 {
-			fmt.Fprintf(out, "\nNothing in: %s.\n", strings.Join(g.None, ", "))
+			fmt.Fprintf(out, "\nNothing in: %s.\n", words(strings.Join(g.None, ", ")))
 		}
 	}
 	return out.Flush()

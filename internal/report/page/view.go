@@ -105,12 +105,12 @@ func newView(d *report.Document) *view {
 	f := formatter{at}
 	v := &view{
 		Kind:    kindTitle(d.ReportType),
-		Title:   plain.Escape(d.Title()),
+		Title:   shown(d.Title()),
 		Figures: figures(d),
 		About: []cell{
 			sensorCell(d.Sensor),
-			{Text: plain.Escape(strings.Replace(d.DateRange, "/", " to ", 1)), Class: "p"},
-			{Text: plain.Escape("time zone " + d.Timezone), Class: "p"},
+			{Text: shown(strings.Replace(d.DateRange, "/", " to ", 1)), Class: "p"},
+			{Text: shown("time zone " + d.Timezone), Class: "p"},
 			{Text: "as of " + f.cell(report.Time, d.GeneratedAt.Std()).Text, Class: "t"},
 		},
 	}
@@ -123,7 +123,7 @@ func newView(d *report.Document) *view {
 		}
 		g := &v.Groups[len(v.Groups)-1]
 		if len(s.Rows) == 0 {
-			g.None = append(g.None, s.Title)
+			g.None = append(g.None, shown(s.Title))
 			continue
 		}
 		p := f.part(&s)
@@ -163,7 +163,7 @@ func figures(d *report.Document) []figure {
 	changes := map[string]string{}
 	for _, m := range d.Comparison.Metrics {
 		if m.Change != nil {
-			changes[m.Name] = percent(*m.Change) + " on " + plain.Escape(d.Comparison.Date)
+			changes[m.Name] = percent(*m.Change) + " on " + shown(d.Comparison.Date)
 		}
 	}
 	var out []figure
@@ -187,7 +187,7 @@ type formatter struct{ at *time.Location }
 
 // part makes a section ready.
 func (f formatter) part(s *report.Section) part {
-	p := part{ID: s.Name, Title: s.Title, More: s.More()}
+	p := part{ID: s.Name, Title: shown(s.Title), More: s.More()}
 	if s.Record {
 		p.Form = recordForm
 		for i, c := range s.Columns {

@@ -3,6 +3,7 @@ package reporttest
 
 import (
 	"fmt"
+	"reflect"
 	"time"
 
 	"midden/internal/cowrie"
@@ -109,6 +110,7 @@ func Full() *report.Document {
 		{Name: "verdicts.new_malicious_total", Value: 3, Before: 1, Change: ptr(200.0)}}}
 	d.Alerts = []string{"3 files are called malicious for the first time.", `sensor "sensor-03" has been silent since 2026-03-29T21:54:32Z, for 2d2h5m.`}
 	d.Notes = []string{"5 files were not asked about yet: midden enrich asks."}
+	noNull(reflect.ValueOf(d).Elem())
 	return d
 }
 
@@ -124,6 +126,7 @@ func Empty() *report.Document {
 	for i := range d.DaysIncluded {
 		d.Days = append(d.Days, report.Day{Date: first.AddDate(0, 0, i).Format(time.DateOnly)})
 	}
+	noNull(reflect.ValueOf(d).Elem())
 	return d
 }
 
@@ -136,4 +139,21 @@ func Many() *report.Document {
 		d.Sensors = append(d.Sensors, report.Sensor{Name: fmt.Sprintf("sensor-%03d", i), LastEvent: cowrie.NoTime})
 	}
 	return d
+}
+
+// noNull gives every list that is nil no elements, as reports have it.
+func noNull(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			noNull(v.Field(i))
+		}
+	case reflect.Slice:
+		if v.IsNil() {
+			v.Set(reflect.MakeSlice(v.Type(), 0, 0))
+		}
+		for i := range v.Len() {
+			noNull(v.Index(i))
+		}
+	}
 }
