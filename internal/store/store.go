@@ -109,6 +109,8 @@ type Engine struct {
 	Month func(ctx context.Context, tx *sql.Tx, latest cowrie.Time) (any, error)
 	// Key returns what a column of texts, which may be long, is unique by.
 	Key func(column string) string
+	// LoginKey is what logins of a sensor and a day are unique by.
+	LoginKey string
 	// Damage returns what the engine itself finds damaged, a line each; nothing if
 	// all is well.
 	Damage func(context.Context) ([]string, error)

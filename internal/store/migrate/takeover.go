@@ -189,7 +189,7 @@ func (l *looking) tables() error {
 		return nil
 	}
 	for _, ours := range []string{"sources", "log_files", "event_segments", "sessionless_events", "file_sightings", "file_verdicts", "maintenance",
-		"depots", "depot_entries", "lookups", "quota", "quota_limits", "quota_requests"} {
+		"depots", "depot_entries", "lookups", "quota", "quota_limits", "quota_requests", "sensor_days", "login_stats", "report_days"} {
 		if slices.Contains(have, ours) {
 			return fmt.Errorf("%w: it has a table %s that cowrieprocessor does not make; rename it and try again", ErrForeign, ours)
 		}

@@ -157,6 +157,12 @@ func encodeValue(b []byte, oid uint32, v any) ([]byte, error) {
 				break
 			}
 			return binary.BigEndian.AppendUint64(append(b, 0, 0, 0, 8), uint64(at-since)), nil
+		case pgtype.DateOID:
+			at, ok := cowrie.ParseTime([]byte(v + "T00:00:00"))
+			if !ok {
+				break
+			}
+			return binary.BigEndian.AppendUint32(append(b, 0, 0, 0, 4), uint32(int32((at-since)/cowrie.DayLength))), nil
 		}
 	}
 	return nil, fmt.Errorf("a value of the Go type %T does not fit the type with oid %d", v, oid)

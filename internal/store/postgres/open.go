@@ -57,6 +57,7 @@ func Open(ctx context.Context, url string, o Options) (*store.Store, error) {
 		NextSegment: `SELECT nextval('event_segments_id_seq')`,
 		Month:       months.of,
 		Key:         func(column string) string { return column + "_key" },
+		LoginKey:    "pair_key",
 		Damage:      func(ctx context.Context) ([]string, error) { return damage(ctx, db) },
 		Copy:        copyRows,
 		Together:    together,

@@ -82,6 +82,7 @@ func Open(ctx context.Context, path string, o Options) (*store.Store, error) {
 		Like:        "LIKE",
 		NextSegment: `SELECT coalesce(max(id), 0) + 1 FROM event_segments`,
 		Key:         func(column string) string { return column },
+		LoginKey:    "username, password",
 		Damage:      func(ctx context.Context) ([]string, error) { return damage(ctx, db) },
 		Scan:        scan,
 		Hold:        func(what string) (func(), error) { return hold(path, what) },
