@@ -586,7 +586,7 @@ func TestWayBack(t *testing.T) {
 		_, first := use(t, path, lines[:50]...)
 		for range 2 {
 			for _, table := range []string{"files", "file_sightings", "file_verdicts", "event_segments", "sources", "log_files", "sessionless_events", "maintenance",
-				"depots", "depot_entries", "lookups", "quota", "quota_limits", "quota_requests"} {
+				"depots", "depot_entries", "lookups", "quota", "quota_limits", "quota_requests", "sensor_days", "login_stats", "report_days"} {
 				run(t, db, `DROP TABLE `+table)
 			}
 			run(t, db, fmt.Sprintf(`UPDATE schema_state SET value = '%d' WHERE key = 'schema_version'`, version),
