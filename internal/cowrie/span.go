@@ -6,12 +6,6 @@ type Span struct {
 	Sensor   string // "" for all of them
 }
 
-// KeptDay is what a report made of the sessions that began on a day, in UTC.
-type KeptDay struct {
-	DayKey // of all sensors together if it names none
-	Body   []byte
-}
-
 // SeenFile is what a report says of a file besides how often it was seen.
 type SeenFile struct {
 	Shasum, Name, Type string

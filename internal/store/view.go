@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 
@@ -183,7 +184,7 @@ func (v *View) Logins(ctx context.Context, span cowrie.Span, f func(*cowrie.Logi
 // SumLogins returns how many logins there were on the days of a span.
 func (v *View) SumLogins(ctx context.Context, span cowrie.Span) (attempts, successes int64, err error) {
 	where := within("day", "sensor", dayText, span)
-	err = v.one(ctx, `SELECT coalesce(sum(attempts), 0)::BIGINT, coalesce(sum(successes), 0)::BIGINT FROM login_stats`+where.clause(), where.args,
+	err = v.one(ctx, `SELECT coalesce(sum(attempts), 0), coalesce(sum(successes), 0) FROM login_stats`+where.clause(), where.args,
 		&attempts, &successes)
 	return attempts, successes, err
 }
@@ -223,7 +224,8 @@ func (v *View) dayParts(ctx context.Context, id int64, span cowrie.Span, days ma
 	}
 	defer done(text)
 	// Where events do not name their sensor the loader was told it, and its sessions know.
-	sensor, first := "", text[:min(len(text), firstLine(text))]
+	sensor := ""
+	first, _, _ := bytes.Cut(text, []byte("\n"))
 	if e, err := cowrie.Parse(first); err == nil && e.Sensor == "" {
 		if err := v.one(ctx, `SELECT coalesce(sensor, '') FROM session_summaries WHERE session_id = $1`, []any{e.Session}, &sensor); err != nil {
 			return err
@@ -286,28 +288,30 @@ const seenFiles = `FROM files WHERE last_seen >= $1 AND first_seen < $2`
 
 // SeenFiles calls f for the files that were seen in a span, and some others.
 func (v *View) SeenFiles(ctx context.Context, span cowrie.Span, f func(*cowrie.SeenFile) error) error {
-	return v.each(ctx, `SELECT shasum, coalesce(filename, ''), coalesce(mime_type, ''), file_size, first_seen `+seenFiles,
-		[]any{span.From.String(), span.To.String()}, func(scan func(...any) error) error {
-			file := &cowrie.SeenFile{}
-			if err := scan(&file.Shasum, &file.Name, &file.Type, &file.Size, scanTime{&file.First}); err != nil {
-				return err
-			}
-			return f(file)
-		})
+	return v.files(ctx, seenFiles, []any{span.From.String(), span.To.String()}, f)
 }
 
-// FilesOf calls f for those of some files that there are.
-func (v *View) FilesOf(ctx context.Context, shasums []string, f func(*cowrie.SeenFile) error) error {
+// FilesOf calls f for those of some files that there are, and that a sensor saw; "" is any.
+func (v *View) FilesOf(ctx context.Context, shasums []string, sensor string, f func(*cowrie.SeenFile) error) error {
 	return inLists(anys(shasums), func(list string, args []any) error {
-		return v.each(ctx, `SELECT shasum, coalesce(filename, ''), coalesce(mime_type, ''), file_size, first_seen
-			FROM files WHERE shasum IN (`+list+`)`, args, func(scan func(...any) error) error {
+		clause := `FROM files WHERE shasum IN (` + list + `)`
+		if sensor != "" {
+			clause += ` AND EXISTS (SELECT 1 FROM file_sightings x WHERE x.shasum = files.shasum AND x.sensor = ?)`
+			args = append(args, sensor)
+		}
+		return v.files(ctx, clause, args, f)
+	})
+}
+
+func (v *View) files(ctx context.Context, clause string, args []any, f func(*cowrie.SeenFile) error) error {
+	return v.each(ctx, `SELECT shasum, coalesce(filename, ''), coalesce(mime_type, ''), file_size, first_seen `+clause, args,
+		func(scan func(...any) error) error {
 			file := &cowrie.SeenFile{}
 			if err := scan(&file.Shasum, &file.Name, &file.Type, &file.Size, scanTime{&file.First}); err != nil {
 				return err
 			}
 			return f(file)
 		})
-	})
 }
 
 // Verdicts calls f for what VirusTotal said, before the end of a span, of the files that
@@ -361,18 +365,21 @@ func (v *View) RawLeft(ctx context.Context) (n int64, err error) {
 	return n, err
 }
 
-// KeptDays calls f for what was kept of the days of a span: of all sensors together if it
-// names none, and of its sensor otherwise. Of a day on which that sensor had no sessions
-// the body is nil. One is valid until the next.
-func (v *View) KeptDays(ctx context.Context, span cowrie.Span, f func(day cowrie.Time, body []byte) error) error {
-	var day cowrie.Time
-	return v.each(ctx, `SELECT d.day, s.body FROM report_days d LEFT JOIN report_days s ON s.day = d.day AND s.sensor = $3
-		WHERE d.day >= $1 AND d.day < $2 AND d.sensor = '' AND d.body IS NOT NULL`,
-		[]any{dayText(span.From), dayText(span.To), span.Sensor}, func(scan func(...any) error) error {
-			var body sql.RawBytes
-			if err := scan(scanDay{&day}, &body); err != nil {
+// KeptDay returns what was kept of a day: of all sensors together or of one. Of a sensor
+// that had no sessions the body is nil. It reports false if nothing was kept.
+func (v *View) KeptDay(ctx context.Context, key cowrie.DayKey, version int) (body []byte, kept bool, err error) {
+	err = v.each(ctx, `SELECT s.body FROM report_days d LEFT JOIN report_days s ON s.day = d.day AND s.sensor = $1
+		WHERE d.day = $2 AND d.sensor = '' AND d.body IS NOT NULL AND d.version = $3`,
+		[]any{key.Sensor, dayText(key.Day), version}, func(scan func(...any) error) error {
+			var packed sql.RawBytes
+			if err := scan(&packed); err != nil || packed == nil {
+				kept = err == nil
 				return err
 			}
-			return f(day, body)
+			var err error
+			body, err = v.s.seal.dec.DecodeAll(packed, nil)
+			kept = err == nil // what is damaged is made again
+			return nil
 		})
+	return body, kept, err
 }

@@ -247,10 +247,11 @@ CREATE TABLE login_stats (
 ) WITH (fillfactor = 80);
 
 CREATE TABLE report_days (
-    day    DATE NOT NULL,
-    sensor TEXT COLLATE "C" NOT NULL,
-    maker  BYTEA,
-    body   BYTEA,
+    day     DATE NOT NULL,
+    sensor  TEXT COLLATE "C" NOT NULL,
+    version BIGINT NOT NULL,
+    maker   BYTEA,
+    body    BYTEA,
     PRIMARY KEY (day, sensor)
 );
 ALTER TABLE report_days ALTER COLUMN body SET STORAGE EXTERNAL;

@@ -179,10 +179,11 @@ CREATE TABLE login_stats (
 -- What the sessions that began on a UTC day add up to, kept when a report asked for it,
 -- until one of them changes.
 CREATE TABLE report_days (
-    day    TEXT NOT NULL,
-    sensor TEXT NOT NULL,
-    maker  BLOB,
-    body   BLOB,
+    day     TEXT NOT NULL,
+    sensor  TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    maker   BLOB,
+    body    BLOB,
     PRIMARY KEY (day, sensor)
 );
 
