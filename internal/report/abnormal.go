@@ -52,7 +52,7 @@ func (b *builder) abnormalities(ctx context.Context) (Abnormalities, error) {
 		r.add(id, fmt.Sprintf("brought a file that VirusTotal got first less than %d days before", RecentDays))
 	}
 	var all []Abnormal
-	err := b.view.SessionsOf(ctx, sortedKeys(r.why), func(s *cowrie.Session, _ bool) error {
+	err := b.view.SessionsOf(ctx, sortedKeys(r.why), func(s *cowrie.Session) error {
 		all = append(all, Abnormal{Session: s.ID, Sensor: s.Sensor, SrcIP: s.SrcIP, First: s.First, Commands: s.Commands, Why: r.why[s.ID]})
 		return nil
 	})
@@ -124,7 +124,7 @@ func (b *builder) rare(r *reasons) {
 func (b *builder) flagged(ctx context.Context) ([]Flagged, error) {
 	ids := b.files.worst.sessions()
 	sessions := map[string]*Flagged{}
-	err := b.view.SessionsOf(ctx, ids, func(s *cowrie.Session, _ bool) error {
+	err := b.view.SessionsOf(ctx, ids, func(s *cowrie.Session) error {
 		f := &Flagged{Session: s.ID, Sensor: s.Sensor, FirstSeen: s.First, LastSeen: s.Last, IPs: []string{}, Files: []FlaggedFile{}}
 		if s.SrcIP != "" {
 			f.IPs = append(f.IPs, s.SrcIP)

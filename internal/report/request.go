@@ -46,10 +46,11 @@ type View interface {
 	Readers() int // how many can ask at the same time
 	Close()
 
-	// Sessions and Commands are of the sessions that began in the span.
-	Sessions(ctx context.Context, span cowrie.Span, f func(s *cowrie.Session, dshield bool) error) error
+	// Sessions and Commands are of the sessions that began in the span. Those with fewer
+	// commands than told come without their id.
+	Sessions(ctx context.Context, span cowrie.Span, commands int64, f func(s *cowrie.Session, dshield bool) error) error
 	Commands(ctx context.Context, span cowrie.Span, f func(sensor, session, command string, occurrences int64) error) error
-	SessionsOf(ctx context.Context, ids []string, f func(s *cowrie.Session, dshield bool) error) error
+	SessionsOf(ctx context.Context, ids []string, f func(*cowrie.Session) error) error
 	KeptDay(ctx context.Context, key cowrie.DayKey, version int) (body []byte, kept bool, err error)
 
 	// SensorDays, Logins and SumLogins are of the whole UTC days of the span.

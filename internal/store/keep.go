@@ -64,6 +64,10 @@ func (s *Store) ClaimDays(ctx context.Context, days []cowrie.Time, version int) 
 // KeepDay keeps what was made of a day that was claimed: of each sensor, and under "" of all
 // of them together. If the day has changed meanwhile nothing happens.
 func (s *Store) KeepDay(ctx context.Context, claim []byte, day cowrie.Time, version int, bodies map[string][]byte) error {
+	packed := map[string][]byte{}
+	for sensor, body := range bodies {
+		packed[sensor] = s.seal.seal(body).blob
+	}
 	return s.inTx(ctx, func(tx *sql.Tx) error {
 		r, err := tx.ExecContext(ctx, `DELETE FROM report_days WHERE day = $1 AND sensor = '' AND maker = $2`, dayText(day), claim)
 		if err != nil {
@@ -72,9 +76,9 @@ func (s *Store) KeepDay(ctx context.Context, claim []byte, day cowrie.Time, vers
 		if n, err := r.RowsAffected(); err != nil || n == 0 {
 			return err
 		}
-		for _, sensor := range sortedKeys(bodies) {
+		for _, sensor := range sortedKeys(packed) {
 			if _, err := tx.ExecContext(ctx, `INSERT INTO report_days (day, sensor, version, body) VALUES ($1, $2, $3, $4)`,
-				dayText(day), sensor, version, s.seal.seal(bodies[sensor]).blob); err != nil {
+				dayText(day), sensor, version, packed[sensor]); err != nil {
 				return err
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"strconv"
 
 	"midden/internal/cowrie"
 )
@@ -82,18 +83,38 @@ func within(column, sensor string, text func(cowrie.Time) string, span cowrie.Sp
 	return &where
 }
 
-// Sessions calls f for each session that began in a span, in order of time, and tells
-// whether cowrieprocessor flagged it as one of DShield's. It is valid until the next, and
-// has what reports count only.
-func (v *View) Sessions(ctx context.Context, span cowrie.Span, f func(s *cowrie.Session, dshield bool) error) error {
+// Sessions calls f for each session that began in a span, and tells whether cowrieprocessor
+// flagged it as one of DShield's. It is valid until the next, and has what reports count; its
+// id only if it has so many commands.
+func (v *View) Sessions(ctx context.Context, span cowrie.Span, commands int64, f func(s *cowrie.Session, dshield bool) error) error {
 	where := within("first_event_at", "sensor", cowrie.Time.SQL, span)
-	return v.sessions(ctx, where.clause(), where.args, f)
+	s := &cowrie.Session{}
+	var dshield bool
+	// SQLite's driver leaves a time alone that is an expression; of another one it would look
+	// for the form, which scanTime knows. What is not needed is not read: there are millions.
+	return v.each(ctx, `SELECT CASE WHEN command_count >= `+strconv.FormatInt(commands, 10)+` THEN session_id ELSE '' END,
+		coalesce(first_event_at, first_event_at), coalesce(sensor, ''), coalesce(src_ip, ''), coalesce(protocol, ''),
+		coalesce(client_version, ''), coalesce(duration_ms, -1), command_count, file_downloads, file_uploads, login_attempts,
+		login_successes, dshield_flagged FROM session_summaries`+where.clause(), where.args, func(scan func(...any) error) error {
+		if err := scan(&s.ID, scanTime{&s.First}, &s.Sensor, &s.SrcIP, &s.Protocol, &s.ClientVersion, &s.Duration,
+			&s.Commands, &s.Downloads, &s.Uploads, &s.LoginAttempts, &s.LoginSuccesses, &dshield); err != nil {
+			return err
+		}
+		return f(s, dshield)
+	})
 }
 
 // SessionsOf calls f for those of some sessions that there are.
-func (v *View) SessionsOf(ctx context.Context, ids []string, f func(s *cowrie.Session, dshield bool) error) error {
+func (v *View) SessionsOf(ctx context.Context, ids []string, f func(*cowrie.Session) error) error {
 	return inLists(anys(ids), func(list string, args []any) error {
-		return v.sessions(ctx, ` WHERE session_id IN (`+list+`)`, args, f)
+		return v.each(ctx, `SELECT `+sessionColumns+` FROM session_summaries s WHERE s.session_id IN (`+list+`)`, args,
+			func(scan func(...any) error) error {
+				s, _, _, err := scanSession(scan)
+				if err != nil {
+					return err
+				}
+				return f(s)
+			})
 	})
 }
 
@@ -103,23 +124,6 @@ func anys(texts []string) []any {
 		list[i] = s
 	}
 	return list
-}
-
-func (v *View) sessions(ctx context.Context, clause string, args []any, f func(s *cowrie.Session, dshield bool) error) error {
-	s := &cowrie.Session{}
-	var dshield bool
-	// A time that is an expression SQLite's driver leaves alone; it would look for its form,
-	// which scanTime knows.
-	return v.each(ctx, `SELECT session_id, coalesce(first_event_at, first_event_at), coalesce(last_event_at, last_event_at),
-		coalesce(sensor, ''), coalesce(src_ip, ''), coalesce(protocol, ''), coalesce(client_version, ''), coalesce(duration_ms, -1),
-		command_count, file_downloads, file_uploads, login_attempts, login_successes, dshield_flagged
-		FROM session_summaries`+clause+` ORDER BY first_event_at`, args, func(scan func(...any) error) error {
-		if err := scan(&s.ID, scanTime{&s.First}, scanTime{&s.Last}, &s.Sensor, &s.SrcIP, &s.Protocol, &s.ClientVersion, &s.Duration,
-			&s.Commands, &s.Downloads, &s.Uploads, &s.LoginAttempts, &s.LoginSuccesses, &dshield); err != nil {
-			return err
-		}
-		return f(s, dshield)
-	})
 }
 
 // Commands calls f for each command of each session that began in a span.
