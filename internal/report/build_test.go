@@ -13,6 +13,7 @@ import (
 
 	"midden/internal/report"
 	"midden/internal/store"
+	"midden/internal/store/storetest"
 )
 
 // whatEventsTell are the parts of a report that recount makes.
@@ -196,6 +197,51 @@ func TestKeptMeanwhile(t *testing.T) {
 	}{{before, d}, {recount(t, lines, r), db.report(t, r)}} {
 		if diff := gocmp.Diff(tt.want, whatEventsTell(tt.got), cmpopts.EquateEmpty(), cmpopts.EquateApprox(0, 0.0015)); diff != "" {
 			t.Error(diff)
+		}
+	}
+}
+
+// TestWhileLoading: a report that is made while somebody loads agrees with itself: all of
+// it is of one moment.
+func TestWhileLoading(t *testing.T) {
+	lines := madeUp(t, 11, 3000, 2, 48*time.Hour)
+	db := newDatabase(t)
+	other := &database{storetest.Open(t, db.name), db.name, nil}
+	loaded := make(chan struct{})
+	go func() {
+		defer close(loaded)
+		for rest := lines; len(rest) > 0; rest = rest[min(60, len(rest)):] {
+			other.load(t, rest[:min(60, len(rest))]...)
+		}
+	}()
+	r := named(t, report.Weekly, "2026-W01", "UTC")
+	defer func() { <-loaded }()
+	for loading := true; loading; {
+		select {
+		case <-loaded:
+			loading = false
+		default:
+		}
+		d := db.report(t, r)
+		var events, sessions, logins, transfers int64
+		for _, day := range d.Days {
+			events += day.Events
+			sessions += day.Sessions
+			logins += day.Logins
+			transfers += day.Transfers
+		}
+		type numbers struct{ sessions, logins, transfers int64 }
+		ofSessions := numbers{d.Sessions.Total, d.Sessions.LoginAttempts, d.Sessions.FileDownloads + d.Sessions.FileUploads}
+		for what, got := range map[string]numbers{
+			"days":   {sessions, logins, transfers},
+			"events": {d.Sessions.Total, d.Logins.Attempts, d.Files.Downloads + d.Files.Uploads},
+		} {
+			if got != ofSessions {
+				t.Fatalf("sessions say %+v, %s %+v", ofSessions, what, got)
+			}
+		}
+		if !loading && events != int64(len(lines)) {
+			t.Errorf("%d of %d events", events, len(lines))
 		}
 	}
 }
