@@ -11,6 +11,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"midden/internal/cowrie"
 	"midden/internal/report"
 	"midden/internal/store"
 	"midden/internal/store/storetest"
@@ -155,12 +156,79 @@ func TestKept(t *testing.T) {
 	}
 	// Another version, or damage, is as nothing.
 	good := db.text(t, r)
-	for _, damage := range []string{`UPDATE report_days SET version = 0`, `UPDATE report_days SET body = sensor_days.quarters FROM sensor_days`} {
+	for _, damage := range []string{`UPDATE report_days SET version = 0, body = (SELECT body FROM report_days WHERE day = '2026-01-02' AND sensor = 'sensor-01')`,
+		`UPDATE report_days SET body = sensor_days.quarters FROM sensor_days`} {
 		db.exec(t, damage)
+		d, err := report.Build(t.Context(), readOnly{db.Store}, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := gocmp.Diff(recount(t, lines, r), whatEventsTell(d), cmpopts.EquateEmpty(), cmpopts.EquateApprox(0, 0.0015)); diff != "" {
+			t.Errorf("after %s: %s", damage, diff)
+		}
 		if got := db.text(t, r); got != good {
-			t.Errorf("after %s: %s", damage, gocmp.Diff(good, got))
+			t.Errorf("after %s, mended: %s", damage, gocmp.Diff(good, got))
 		}
 	}
+}
+
+// TestKeptOfBothDays: a session that turns out to have begun on an earlier day is on that one.
+func TestKeptOfBothDays(t *testing.T) {
+	db := newDatabase(t)
+	db.load(t, typing("s", "2026-03-10T00:00:01Z", "id")...)
+	count := func() (n [2]int64) {
+		for i, date := range []string{"2026-03-09", "2026-03-10"} {
+			n[i] = db.report(t, named(t, report.Daily, date, "UTC")).Sessions.Total
+		}
+		return n
+	}
+	if n := count(); n != [2]int64{0, 1} {
+		t.Errorf("sessions by day: %d", n)
+	}
+	db.load(t, typing("s", "2026-03-09T23:59:59Z", "id")...)
+	if n := count(); n != [2]int64{1, 0} {
+		t.Errorf("sessions by day, with the earlier event: %d", n)
+	}
+}
+
+// TestClaims: what is made of a day is kept for the last claim alone, and only if the day
+// has not changed since.
+func TestClaims(t *testing.T) {
+	db := newDatabase(t)
+	day := at(t, "2026-03-10T00:00:00Z")
+	claim := func() []byte {
+		t.Helper()
+		claim, err := db.ClaimDays(t.Context(), []cowrie.Time{day}, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return claim
+	}
+	keep := func(claim []byte, body string, want string) {
+		t.Helper()
+		if err := db.KeepDay(t.Context(), claim, day, 1, map[string][]byte{"": []byte(body)}); err != nil {
+			t.Fatal(err)
+		}
+		v, err := db.View(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer v.Close()
+		if got, kept, err := v.KeptDay(t.Context(), cowrie.DayKey{Day: day}, 1); err != nil || string(got) != want || kept != (want != "") {
+			t.Errorf("%q is kept (%v, %v), want %q", got, kept, err, want)
+		}
+	}
+	first := claim()
+	second := claim()
+	keep(first, "stale", "")
+	keep(second, "true", "true")
+	if third := claim(); third != nil {
+		t.Error("what is kept was claimed")
+	}
+	db.load(t, typing("s", "2026-03-10T00:00:01Z", "id")...)
+	fourth := claim()
+	db.load(t, typing("t", "2026-03-10T00:00:01Z", "id")...)
+	keep(fourth, "stale again", "")
 }
 
 // changing is a store in which somebody loads a line as soon as a report looks at it.

@@ -32,7 +32,7 @@ type sums struct {
 type typed struct {
 	Command               string
 	Occurrences, Sessions int64
-	Session               string // if it was only one
+	Session               string // the only one; "" if there were several
 }
 
 // busy is a session and how many commands it ran.
