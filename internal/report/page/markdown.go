@@ -118,7 +118,7 @@ var listNumber = regexp.MustCompile(`^\d+[.)]`)
 func words(s string) string {
 	var out []string
 	var odd []string
-	for _, w := range strings.Split(s, " ") {
+	for _, w := range strings.Split(strings.Trim(s, " "), " ") {
 		first := len(out) == 0 && len(odd) == 0
 		if plainWord.MatchString(w) && !(first && listNumber.MatchString(w)) {
 			if len(odd) > 0 {

@@ -113,8 +113,9 @@ func corpus(t testing.TB) [][]string {
 	return slices.Collect(slices.Chunk(all, 90))
 }
 
-// wanted are the texts of a section's cells as a page is to show them, by row.
-func wanted(s *report.Section) (rows [][]string) {
+// wanted are the texts of a section's cells as a page is to show them, by row. In
+// Markdown, prose has no spaces at its ends.
+func wanted(s *report.Section, markdown bool) (rows [][]string) {
 	columns := 0
 	for i := range s.Rows {
 		var row []string
@@ -123,6 +124,9 @@ func wanted(s *report.Section) (rows [][]string) {
 			text := wantedText(c, v)
 			if c.Over { // and numbers are not compared
 				continue
+			}
+			if markdown && c.Kind == report.Prose {
+				text = strings.Trim(text, " ")
 			}
 			row = append(row, text)
 		}
@@ -151,7 +155,7 @@ func wantedText(c report.Column, v any) string {
 		if s = strings.Join(v, ", "); c.Kind == report.Prose {
 			s = strings.Join(v, "; ")
 		}
-		if s == "" {
+		if strings.Join(v, "") == "" {
 			return "–"
 		}
 	case time.Time, int64, float64, nil:
@@ -207,4 +211,38 @@ func seen(t *testing.T, text string) {
 			t.Errorf("%s in the page", live)
 		}
 	}
+}
+
+func FuzzPage(f *testing.F) {
+	for i, s := range reporttest.Naughty {
+		if other := reporttest.Naughty[len(reporttest.Naughty)-1-i]; len(s)+len(other) < 200 { // to be varied quickly
+			f.Add(s, other)
+		}
+	}
+	f.Fuzz(func(t *testing.T, a, b string) {
+		d := reporttest.Empty()
+		d.Sensor, d.Timezone = a, b
+		d.Days = []report.Day{{Date: a, Sessions: 1}, {Date: b}}
+		d.Alerts = []string{a, b}
+		d.Logins.Pairs = []report.Pair{{Username: a, Password: b, Attempts: 1}, {Username: b}}
+		d.Files.Hosts = []report.Count{{Value: b}}
+		d.Abnormalities.Sessions = []report.Abnormal{{Session: a, SrcIP: b, Why: []string{a, b}}}
+		page := htmlOf(t, d)
+		seen(t, page)
+		root := inert(t, page)
+		text := markdownOf(t, d)
+		seen(t, text)
+		_, below := inertMarkdown(t, text)
+		for _, s := range d.Sections() {
+			title := shown(s.Title)
+			if title == s.Group {
+				title = ""
+			}
+			if s.Record {
+				continue
+			}
+			compare(t, s.Name, cells(root, &s), wanted(&s, false))
+			compare(t, s.Name, below[s.Group+"\n"+title], wanted(&s, true))
+		}
+	})
 }

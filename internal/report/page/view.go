@@ -252,7 +252,7 @@ func absent(v any) bool {
 	case string:
 		return v == ""
 	case []string:
-		return len(v) == 0
+		return strings.Join(v, "") == ""
 	case time.Time:
 		return v.IsZero()
 	}
