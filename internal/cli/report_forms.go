@@ -145,6 +145,14 @@ func writeSection(w io.Writer, f render.Format, s *report.Section) error {
 		}
 		return render.Record(w, f, fields)
 	}
+	if f == render.Table && s.Sentences() {
+		for _, row := range s.Rows {
+			if _, err := fmt.Fprintf(w, "- %s\n", render.Escape(render.Defang(row[0].(string)))); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	columns := make([]render.Column, len(s.Columns))
 	for i, c := range s.Columns {
 		columns[i] = render.Column{Name: c.Name, Title: strings.ToUpper(c.Title), Kind: kinds[c.Kind], Optional: c.Optional}

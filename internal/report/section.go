@@ -22,6 +22,9 @@ type Section struct {
 // More is how many rows there are besides those of the section.
 func (s *Section) More() int64 { return max(0, s.Total-int64(len(s.Rows))) }
 
+// Sentences reports whether the section is nothing but sentences.
+func (s *Section) Sentences() bool { return len(s.Columns) == 1 && s.Columns[0].Kind == Prose }
+
 // Heading is the title for where sections are not grouped.
 func (s *Section) Heading() string {
 	if s.Group == groupOverview || s.Group == s.Title {
@@ -83,8 +86,8 @@ func SectionNames() []string {
 func (d *Document) Sections() []Section {
 	s, l, c, f, v := &d.Sessions, &d.Logins, &d.Commands, &d.Files, &d.Verdicts
 	return []Section{
-		record("report", d.Title(), groupOverview,
-			field{"report_type", "Kind", Prose, d.ReportType},
+		record("report", d.Kind()+": "+d.Title(), groupOverview,
+			field{"report_type", "Kind of period", Prose, d.ReportType},
 			field{"date", "Period", Prose, d.Date},
 			field{"date_range", "Days", Prose, d.DateRange},
 			field{"days_included", "Number of days", Number, int64(d.DaysIncluded)},
@@ -330,6 +333,19 @@ func optional[T any](p *T) any {
 		return nil
 	}
 	return *p
+}
+
+// Kind says for people what kind of report it is.
+func (d *Document) Kind() string {
+	switch d.ReportType {
+	case Daily:
+		return "Daily report"
+	case Weekly:
+		return "Weekly report"
+	case Monthly:
+		return "Monthly report"
+	}
+	return "Report"
 }
 
 // Title names the period for people: 28 March 2026, Week 13 of 2026, March 2026.

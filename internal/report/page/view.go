@@ -104,7 +104,7 @@ func newView(d *report.Document) *view {
 	}
 	f := formatter{at}
 	v := &view{
-		Kind:    kindTitle(d.ReportType),
+		Kind:    d.Kind(),
 		Title:   shown(d.Title()),
 		Figures: figures(d),
 		About: []cell{
@@ -137,18 +137,6 @@ func newView(d *report.Document) *view {
 	}
 	v.Groups = slices.DeleteFunc(v.Groups, func(g group) bool { return len(g.Parts) == 0 })
 	return v
-}
-
-func kindTitle(kind string) string {
-	switch kind {
-	case report.Daily:
-		return "Daily report"
-	case report.Weekly:
-		return "Weekly report"
-	case report.Monthly:
-		return "Monthly report"
-	}
-	return "Report"
 }
 
 func sensorCell(sensor string) cell {
@@ -195,7 +183,7 @@ func (f formatter) part(s *report.Section) part {
 		}
 		return p
 	}
-	if len(s.Columns) == 1 && s.Columns[0].Kind == report.Prose {
+	if s.Sentences() {
 		p.Form = listForm
 	}
 	rows := s.Rows
