@@ -12,6 +12,7 @@ func TestHouse(t *testing.T) {
 	may := map[string]string{
 		"cowrie":                "",
 		"plain":                 "",
+		"grafana":               "",
 		"secret":                "plain",
 		"config":                "",
 		"synth":                 "",

@@ -150,9 +150,13 @@ func TestReportStream(t *testing.T) {
 		return f(two)
 	}
 	for format, check := range map[render.Format]func(string) bool{
-		render.JSON:  func(s string) bool { return strings.HasPrefix(s, "[\n  {\n") && strings.HasSuffix(s, "\n  }\n]\n") && strings.Contains(s, "\n  },\n  {\n") },
+		render.JSON: func(s string) bool {
+			return strings.HasPrefix(s, "[\n  {\n") && strings.HasSuffix(s, "\n  }\n]\n") && strings.Contains(s, "\n  },\n  {\n")
+		},
 		render.JSONL: func(s string) bool { return strings.Count(s, "\n") == 2 },
-		markdown:     func(s string) bool { return strings.Count(s, "# Monthly report") == 2 && strings.Contains(s, "\n\n# Monthly") },
+		markdown: func(s string) bool {
+			return strings.Count(s, "# Monthly report") == 2 && strings.Contains(s, "\n\n# Monthly")
+		},
 		render.Table: func(s string) bool { return strings.Contains(s, "\n\nMonthly report: March 2026\n") },
 	} {
 		var b strings.Builder
