@@ -368,5 +368,8 @@ func metricTitle(name string) string {
 			}
 		}
 	}
+	if name == "events.total" { // which stands nowhere else
+		return "Events"
+	}
 	return name
 }

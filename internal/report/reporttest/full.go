@@ -102,6 +102,7 @@ func Full() *report.Document {
 		d.Days[i].Logins, d.Days[i].Transfers = 2600+wave*71, wave*wave/9
 	}
 	d.Comparison = report.Comparison{Date: "2026-02", Metrics: []report.Metric{
+		{Name: "events.total", Value: 325108, Before: 301774, Change: ptr(7.732276)},
 		{Name: "sessions.total", Value: 18234, Before: 16220, Change: ptr(12.416769)},
 		{Name: "sessions.unique_ips", Value: 2711, Before: 2711, Change: ptr(0.0)},
 		{Name: "logins.successes", Value: 6022, Before: 7001, Change: ptr(-13.98)},
