@@ -282,7 +282,19 @@ func TestDashboards(t *testing.T) {
 // TestEdges: what lies in two windows that meet is what lies in one over both.
 func TestEdges(t *testing.T) {
 	db := storetest.Connect(t, storetest.Examples(t))
-	all := []string{"", "sensor-01", "sensor-02", "sensor-03"}
+	// What names no sensor is that of the sensor "".
+	for _, statement := range []string{`UPDATE file_sightings SET sensor = NULL WHERE sensor = 'handmade'`, `UPDATE session_summaries SET matcher = NULL WHERE matcher = 'handmade'`} {
+		if _, err := db.Exec(statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := []string{"", "handmade", "sensor-01", "sensor-02", "sensor-03"}
+	plain := map[string]string{
+		"Sightings": `SELECT count(*) FROM file_sightings WHERE kind <> 'disk'`,
+		"Sessions":  `SELECT count(*) FROM session_summaries`,
+		"Attempts":  `SELECT sum(login_attempts) FROM session_summaries`,
+		"Events":    `SELECT sum(event_count) FROM session_summaries`,
+	}
 	for name, d := range dashboardsOf(t, storetest.Dialect("sqlite", "postgresql")) {
 		for _, p := range d.Panels {
 			if p.Type != "stat" || strings.Contains(p.Targets[0].RawSQL+p.Targets[0].RawQueryText, "DISTINCT") {
@@ -308,6 +320,15 @@ func TestEdges(t *testing.T) {
 			if whole != sensors {
 				t.Errorf("%s: %s: %v in all, %v of all sensors", name, p.Title, whole, sensors)
 			}
+			if statement := plain[p.Title]; statement != "" {
+				if _, rows := table(t, db, statement); number64(t, rows[0][0]) != whole {
+					t.Errorf("%s: %s: %v, and by plain SQL %v", name, p.Title, whole, rows[0][0])
+				}
+				delete(plain, p.Title)
+			}
 		}
+	}
+	if len(plain) > 0 {
+		t.Errorf("no panel is called %v", plain)
 	}
 }
