@@ -197,3 +197,24 @@ func TestWriteFile(t *testing.T) {
 		t.Errorf("%d files are left", len(entries))
 	}
 }
+
+// TestReportExamples holds what each form says of the example logs; as JSON it is held
+// beside the numbers, in internal/report.
+func TestReportExamples(t *testing.T) {
+	t.Parallel()
+	db := filepath.Join(t.TempDir(), "midden.db")
+	run(t, []int{3}, "--db", db, "-q", "load", filepath.Join("..", "..", "examples", "logs"))
+	for _, form := range []string{"table", "markdown", "html"} {
+		got := run(t, []int{0}, "--db", db, "report", "weekly", "2026-W13", "--as-of", "2026-04-01", "-o", form)
+		reporttest.Golden(t, "report/examples."+form, got)
+	}
+	dir := filepath.Join(t.TempDir(), "csv")
+	run(t, []int{0}, "--db", db, "-q", "report", "weekly", "2026-W13", "--as-of", "2026-04-01", "-o", "csv", "--dir", dir)
+	var all strings.Builder
+	for _, section := range report.SectionNames() {
+		data, err := os.ReadFile(filepath.Join(dir, "weekly-2026-W13."+section+".csv"))
+		must(t, err)
+		fmt.Fprintf(&all, "%s\n%s\n", section, data)
+	}
+	reporttest.Golden(t, "report/examples.csv", all.String())
+}
