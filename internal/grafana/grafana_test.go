@@ -185,7 +185,7 @@ func table(t *testing.T, db *sql.DB, text string) (columns []string, rows [][]an
 
 func number64(t *testing.T, v any) float64 {
 	t.Helper()
-	n, err := strconv.ParseFloat(fmt.Sprintf("%s", text(v)), 64)
+	n, err := strconv.ParseFloat(text(v), 64)
 	if err != nil {
 		t.Errorf("%v (%T) is no number", v, v)
 	}
