@@ -136,8 +136,7 @@ func cells(root *html.Node, s *report.Section) (rows [][]string) {
 
 func TestHTMLHostile(t *testing.T) {
 	t.Parallel()
-	for _, texts := range corpus(t) {
-		d := reporttest.Hostile(texts)
+	for _, d := range hostile(t) {
 		page := htmlOf(t, d)
 		seen(t, page)
 		root := inert(t, page)

@@ -88,8 +88,7 @@ func markdownText(n ast.Node, source []byte) string {
 
 func TestMarkdownHostile(t *testing.T) {
 	t.Parallel()
-	for _, lot := range corpus(t) {
-		d := reporttest.Hostile(lot)
+	for _, d := range hostile(t) {
 		page := markdownOf(t, d)
 		seen(t, page)
 		_, below := inertMarkdown(t, page)

@@ -93,49 +93,72 @@ func TestMany(t *testing.T) {
 	}
 }
 
-// corpus returns texts in lots that a page shows whole: our own, and the Big List of
-// Naughty Strings where it is.
-func corpus(t testing.TB) [][]string {
-	all := slices.Clone(reporttest.Naughty)
-	if data, err := os.ReadFile(filepath.Join("..", "..", "..", "..", "shared", "data", "hostile", "blns.base64.json")); err == nil {
-		var list []string
-		if err := json.Unmarshal(data, &list); err != nil {
+// hostile returns reports full of texts that would do something if they could: of our own in
+// every place, and of the Big List of Naughty Strings, where it is, in one of each kind.
+func hostile(t testing.TB) (all []*report.Document) {
+	for texts := range slices.Chunk(reporttest.Naughty, maxRows) {
+		all = append(all, reporttest.Hostile(texts))
+	}
+	data, err := os.ReadFile(filepath.Join("..", "..", "..", "..", "shared", "data", "hostile", "blns.base64.json"))
+	if err != nil {
+		return all
+	}
+	var texts []string
+	if err := json.Unmarshal(data, &texts); err != nil {
+		t.Fatal(err)
+	}
+	for i, s := range texts {
+		text, err := base64.StdEncoding.DecodeString(s)
+		if err != nil {
 			t.Fatal(err)
 		}
-		for _, s := range list {
-			text, err := base64.StdEncoding.DecodeString(s)
-			if err != nil {
-				t.Fatal(err)
-			}
-			all = append(all, string(text))
-		}
+		texts[i] = string(text)
 	}
-	return slices.Collect(slices.Chunk(all, 90))
+	for texts := range slices.Chunk(texts, maxRows) {
+		all = append(all, few(texts))
+	}
+	return all
+}
+
+// few returns a report that has texts in one place of each kind.
+func few(texts []string) *report.Document {
+	d := reporttest.Empty()
+	d.Sensor, d.Timezone = texts[0], texts[len(texts)-1]
+	d.Days = nil
+	for i, s := range texts {
+		other := texts[len(texts)-1-i]
+		d.Days = append(d.Days, report.Day{Date: s, Sessions: 1})
+		d.Alerts = append(d.Alerts, s)
+		d.Logins.Pairs = append(d.Logins.Pairs, report.Pair{Username: s, Password: other, Attempts: 1})
+		d.Files.Hosts = append(d.Files.Hosts, report.Count{Value: s})
+		d.Abnormalities.Sessions = append(d.Abnormalities.Sessions, report.Abnormal{Session: s, SrcIP: other, Why: []string{s, other}})
+		d.Verdicts.Changed = append(d.Verdicts.Changed, report.Verdict{Shasum: s, LabelWas: other})
+	}
+	return d
 }
 
 // wanted are the texts of a section's cells as a page is to show them, by row. In
 // Markdown, prose has no spaces at its ends.
 func wanted(s *report.Section, markdown bool) (rows [][]string) {
-	columns := 0
-	for i := range s.Rows {
+	columns := slices.DeleteFunc(slices.Clone(s.Columns), func(c report.Column) bool { return c.Over })
+	for _, values := range s.Rows {
 		var row []string
-		for j, v := range s.Rows[i] {
+		for j, v := range values {
 			c := s.Columns[j]
-			text := wantedText(c, v)
-			if c.Over { // and numbers are not compared
+			if c.Over { // numbers are not compared
 				continue
 			}
+			text := wantedText(c, v)
 			if markdown && c.Kind == report.Prose {
 				text = strings.Trim(text, " ")
 			}
 			row = append(row, text)
 		}
-		columns = len(row)
 		rows = append(rows, row)
 	}
 	// What no row has is left out.
-	for j := columns - 1; j >= 0; j-- {
-		if !slices.ContainsFunc(rows, func(row []string) bool { return row[j] != "–" }) && s.Columns[j].Optional {
+	for j := len(columns) - 1; j >= 0; j-- {
+		if columns[j].Optional && !slices.ContainsFunc(rows, func(row []string) bool { return row[j] != "–" }) {
 			for i := range rows {
 				rows[i] = slices.Delete(rows[i], j, j+1)
 			}
@@ -158,7 +181,12 @@ func wantedText(c report.Column, v any) string {
 		if strings.Join(v, "") == "" {
 			return "–"
 		}
-	case time.Time, int64, float64, nil:
+	case nil:
+		if c.Optional {
+			return "–"
+		}
+		return ""
+	case time.Time, int64, float64:
 		return ""
 	}
 	switch {
@@ -220,13 +248,7 @@ func FuzzPage(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, a, b string) {
-		d := reporttest.Empty()
-		d.Sensor, d.Timezone = a, b
-		d.Days = []report.Day{{Date: a, Sessions: 1}, {Date: b}}
-		d.Alerts = []string{a, b}
-		d.Logins.Pairs = []report.Pair{{Username: a, Password: b, Attempts: 1}, {Username: b}}
-		d.Files.Hosts = []report.Count{{Value: b}}
-		d.Abnormalities.Sessions = []report.Abnormal{{Session: a, SrcIP: b, Why: []string{a, b}}}
+		d := few([]string{a, b})
 		page := htmlOf(t, d)
 		seen(t, page)
 		root := inert(t, page)
