@@ -54,8 +54,9 @@ soak: build ## Kill loads at random for SOAKTIME (default 10m) and compare the r
 	CGO_ENABLED=1 MIDDEN_SOAK=$${SOAKTIME:-10m} $(GO) test -race -count=1 -timeout 0 -run 'TestKill' -v ./internal/cli
 
 .PHONY: docs
-docs: ## Write docs/commands.md from the commands
+docs: ## Write docs/commands.md from the commands, and Grafana's dashboards
 	$(GO) run ./internal/cli/docs > docs/commands.md
+	$(GO) run ./internal/grafana/write examples/grafana
 
 .PHONY: examples
 examples: build ## Write the synthetic part of the example logs anew

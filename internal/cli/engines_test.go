@@ -165,6 +165,7 @@ func sameOnBoth(t *testing.T, paths ...string) (both [2]string) {
 		{"events", "--limit", "100"}, {"events", "--type", "cowrie.session.*"}, {"events", "--since", "2026-01-03", "--until", "2026-01-04"},
 		{"dead-letters", "list"}, {"dead-letters", "show", "1"}, {"verify"}, {"backfill", "status"}, {"compact", "--dry-run"}, {"backfill", "run", "--dry-run"},
 		{"enrich", "queue", "list"},
+		{"report", "monthly", "2026-01", "--as-of", "2027-01-01", "--all-sensors"}, {"report", "weekly", "2026-W02", "--as-of", "2027-01-01", "--timezone", "Asia/Kathmandu"},
 	} {
 		onBoth(t, both, append(args, "-o", "json")...)
 	}

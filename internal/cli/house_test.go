@@ -12,6 +12,7 @@ func TestHouse(t *testing.T) {
 	may := map[string]string{
 		"cowrie":                "",
 		"plain":                 "",
+		"grafana":               "",
 		"secret":                "plain",
 		"config":                "",
 		"synth":                 "",
@@ -32,6 +33,8 @@ func TestHouse(t *testing.T) {
 		"store/postgres":        "cowrie store store/migrate",
 		"store/sqlite":          "cowrie store store/migrate",
 		"telemetry":             "plain",
+		"report":                "cowrie plain",
+		"report/page":           "cowrie plain report",
 		"cli/render":            "plain",
 	}
 	for room, allowed := range may {

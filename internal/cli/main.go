@@ -134,7 +134,7 @@ sightings. It answers from the database instead of scanning the logs.`,
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if a.format, err = render.ParseFormat(a.output); err != nil {
+			if a.format, err = render.ParseFormat(a.output, furtherForms(cmd)...); err != nil {
 				return &exit{exitUsage, err}
 			}
 			a.log = telemetry.NewLogger(a.stderr, a.level(), a.jsonLog)
@@ -157,7 +157,7 @@ sightings. It answers from the database instead of scanning the logs.`,
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but errors on standard error")
 	flags.BoolVar(&a.jsonLog, "log-json", false, "log as JSON lines")
 	cmd.AddCommand(a.loadCmd(), a.filesCmd(), a.sessionsCmd(), a.eventsCmd(), a.deadLettersCmd(),
-		a.migrateCmd(), a.backfillCmd(), a.verifyCmd(), a.compactCmd(), a.copyCmd(), a.retainCmd(), a.scanCmd(), a.enrichCmd(), a.quotaCmd(), a.cacheCmd(), a.doctorCmd(), a.synthCmd(), a.versionCmd())
+		a.migrateCmd(), a.backfillCmd(), a.verifyCmd(), a.compactCmd(), a.copyCmd(), a.retainCmd(), a.scanCmd(), a.enrichCmd(), a.quotaCmd(), a.cacheCmd(), a.reportCmd(), a.doctorCmd(), a.synthCmd(), a.versionCmd())
 	return cmd
 }
 

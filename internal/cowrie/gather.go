@@ -19,9 +19,12 @@ type Gathered struct {
 	Sightings   []Sighting
 	Verdicts    []Verdict
 	DeadLetters []DeadLetter
-	Sessionless []Sessionless // events without a session
+	Sessionless []Sessionless         // events without a session
+	Days        map[DayKey]*SensorDay // of the events that say when
 
 	Lines, Blank int64 // Lines = Events + len(DeadLetters) + Blank, before duplicates are taken out
+
+	today *SensorDay // of the event before
 }
 
 // Sessionless is an event that belongs to no session.
@@ -151,13 +154,16 @@ func (g *Gathered) event(f *fields, session, text []byte, sensor string) {
 	place := g.Events
 	g.Events++
 	t := f.time()
+	var day *SensorDay
 	if t != NoTime {
 		g.First, g.Last = Earliest(g.First, t), max(g.Last, t)
+		day = g.day(f, t, sensor)
+		day.event(t)
 	}
 	if len(session) == 0 {
 		g.Sessionless = append(g.Sessionless, Sessionless{place, Identity(text), f.timestamp.scalar()})
 		// Its facts belong to no session, but a file is a file.
-		g.facts(newSession(""), f, t, sensor, place)
+		g.facts(newSession(""), day, f, t, sensor, place)
 		return
 	}
 	s := g.Sessions[string(session)]
@@ -166,11 +172,39 @@ func (g *Gathered) event(f *fields, session, text []byte, sensor string) {
 		g.Sessions[s.ID] = s
 	}
 	s.observe(t)
-	g.facts(s, f, t, sensor, place)
+	g.facts(s, day, f, t, sensor, place)
 }
 
-// facts notes what an event says of its session and of files.
-func (g *Gathered) facts(s *Session, f *fields, t Time, sensor string, place int) {
+// day returns the day of an event and its sensor. Nearly always it is that of the event
+// before.
+func (g *Gathered) day(f *fields, t Time, sensor string) *SensorDay {
+	from := f.sensor.bytes()
+	if len(from) > maxName {
+		from = clipped(from, maxName)
+	}
+	if d := g.today; d != nil && t >= d.Day && t < d.Day+DayLength &&
+		(string(from) == d.Sensor && len(from) > 0 || len(from) == 0 && sensor == d.Sensor) {
+		return d
+	}
+	if len(from) > 0 {
+		sensor = string(from)
+	}
+	key := DayKey{Day(t), sensor}
+	d := g.Days[key]
+	if d == nil {
+		d = &SensorDay{DayKey: key, Last: NoTime}
+		if g.Days == nil {
+			g.Days = map[DayKey]*SensorDay{}
+		}
+		g.Days[key] = d
+	}
+	g.today = d
+	return d
+}
+
+// facts notes what an event says of its session, of files, and of its sensor's day,
+// which is nil if the event does not say when it was.
+func (g *Gathered) facts(s *Session, day *SensorDay, f *fields, t Time, sensor string, place int) {
 	if b := f.sensor.bytes(); len(b) > 0 {
 		if string(b) != s.Sensor {
 			s.from(clip(b, maxName))
@@ -188,17 +222,17 @@ func (g *Gathered) facts(s *Session, f *fields, t Time, sensor string, place int
 	}
 	switch string(f.eventid.bytes()) {
 	case fileDownload:
-		g.file(Download, s, f, t, sensor, place)
+		g.file(Download, s, day, f, t, sensor, place)
 	case fileUpload:
-		g.file(Upload, s, f, t, sensor, place)
+		g.file(Upload, s, day, f, t, sensor, place)
 	case "cowrie.session.file_download.failed":
-		s.FailedTransfers++
+		s.failed(day)
 	case "cowrie.command.input":
 		s.command(normalise(f.typed()), t)
 	case "cowrie.login.failed":
-		s.LoginAttempts++
+		s.attempt(day, f, t, false)
 	case "cowrie.login.success":
-		s.LoginAttempts++
+		s.attempt(day, f, t, true)
 		s.login(clip(f.username.bytes(), maxName), clip(f.password.bytes(), maxName), t)
 	case "cowrie.client.version":
 		s.ClientVersion = least(s.ClientVersion, clip(f.version.bytes(), maxName))
@@ -216,13 +250,13 @@ func (g *Gathered) facts(s *Session, f *fields, t Time, sensor string, place int
 }
 
 // file adds a sighting, or counts a transfer that brought nothing.
-func (g *Gathered) file(kind Kind, s *Session, f *fields, t Time, sensor string, place int) {
+func (g *Gathered) file(kind Kind, s *Session, day *SensorDay, f *fields, t Time, sensor string, place int) {
 	sighting, why := f.sighting(kind, s.ID, t, sensor)
 	switch {
 	case why == NotATransfer:
 		return
 	case why != "":
-		s.FailedTransfers++
+		s.failed(day)
 		return
 	case kind == Upload:
 		s.Uploads++

@@ -80,6 +80,22 @@ func (c *CommandStat) Add(o CommandStat) {
 	c.First, c.Last = Earliest(c.First, o.First), max(c.Last, o.Last)
 }
 
+// attempt counts an attempt to log in, and failed a transfer that brought nothing: into the
+// day, too, unless it is not known.
+func (s *Session) attempt(day *SensorDay, f *fields, t Time, success bool) {
+	s.LoginAttempts++
+	if day != nil {
+		day.login(f.username.bytes(), f.password.bytes(), t, success)
+	}
+}
+
+func (s *Session) failed(day *SensorDay) {
+	s.FailedTransfers++
+	if day != nil {
+		day.FailedTransfers++
+	}
+}
+
 func (s *Session) login(user, password string, t Time) {
 	if s.LoginSuccesses++; s.LoginSuccesses == 1 {
 		s.Username, s.Password, s.LoginAt = user, password, t

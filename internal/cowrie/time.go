@@ -1,6 +1,7 @@
 package cowrie
 
 import (
+	"fmt"
 	"math"
 	"time"
 )
@@ -34,6 +35,31 @@ func (t Time) String() string {
 		return ""
 	}
 	return string(t.append(make([]byte, 0, 27), 'T', true))
+}
+
+// MarshalJSON writes a time as String does, and null for NoTime.
+func (t Time) MarshalJSON() ([]byte, error) {
+	if t == NoTime {
+		return []byte("null"), nil
+	}
+	b := append(make([]byte, 0, 29), '"')
+	return append(t.append(b, 'T', true), '"'), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON writes, and any other form that ParseTime
+// knows.
+func (t *Time) UnmarshalJSON(text []byte) error {
+	if string(text) == "null" {
+		*t = NoTime
+		return nil
+	}
+	if n := len(text); n >= 2 && text[0] == '"' {
+		if at, ok := ParseTime(text[1 : n-1]); ok {
+			*t = at
+			return nil
+		}
+	}
+	return fmt.Errorf("%s is no time", text)
 }
 
 // SQL returns the form that cowrieprocessor's DATETIME columns hold, UTC

@@ -1,6 +1,7 @@
 package cowrie
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -193,4 +194,22 @@ func FuzzParseTime(f *testing.F) {
 			t.Fatalf("ParseTime(%q) = %v, package time: %v", s, got, std)
 		}
 	})
+}
+
+func TestTimeJSON(t *testing.T) {
+	type times struct{ A, B Time }
+	in := times{mustTime(t, "2026-03-28T12:00:00.5Z"), NoTime}
+	text, err := json.Marshal(in)
+	if want := `{"A":"2026-03-28T12:00:00.500000Z","B":null}`; err != nil || string(text) != want {
+		t.Fatalf("%s, %v; want %s", text, err, want)
+	}
+	var out times
+	if err := json.Unmarshal(text, &out); err != nil || out != in {
+		t.Errorf("%v, %v; want %v", out, err, in)
+	}
+	for _, text := range []string{`"soon"`, `""`, `17`, `{}`} {
+		if err := new(Time).UnmarshalJSON([]byte(text)); err == nil {
+			t.Errorf("%s was taken for a time", text)
+		}
+	}
 }

@@ -22,6 +22,14 @@ func Defang(s string) string {
 	return bracketBareNames(defangURLs(s))
 }
 
+// DefangHost writes the dots of a host's name or address [.], as Defang does within a
+// URL.
+func DefangHost(host string) string {
+	var b strings.Builder
+	writeBracketed(&b, host)
+	return b.String()
+}
+
 func defangURLs(s string) string {
 	var b strings.Builder
 	done := 0 // s[:done] is in b

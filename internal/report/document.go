@@ -52,7 +52,7 @@ type Sessions struct {
 	FileUploads   int64   `json:"file_uploads"`
 	LoginAttempts int64   `json:"login_attempts"`
 	LoggedIn      int64   `json:"logged_in"`       // sessions with a login that succeeded
-	VTFlagged     int64   `json:"vt_flagged"`      // that brought a file which an engine of VirusTotal calls malicious
+	VTFlagged     int64   `json:"vt_flagged"`      // that brought, in the period, a file which an engine of VirusTotal calls malicious
 	DShield       int64   `json:"dshield_flagged"` // as cowrieprocessor noted it
 	AvgDuration   float64 `json:"avg_duration"`    // seconds, of those that tell
 	MedDuration   float64 `json:"median_duration"` // seconds
@@ -112,9 +112,9 @@ type Files struct {
 	Failed          int64 `json:"failed_total"`  // transfers that brought nothing
 	OnDisk          int64 `json:"on_disk_total"` // found where a sensor keeps its files, and named by no event
 	UniqueHashes    int64 `json:"unique_hashes"` // SHA-256
-	NewHashes       int64 `json:"new_hashes"`    // never seen before the period
+	NewHashes       int64 `json:"new_hashes"`    // never seen before the period, on whatever sensor
 	Classifications int64 `json:"unique_vt_classifications"`
-	RecentVT        int64 `json:"recent_vt_submissions"` // files that VirusTotal got first less than RecentDays before they were seen here
+	RecentVT        int64 `json:"recent_vt_submissions"` // files that VirusTotal got first less than RecentDays before one of their sightings
 
 	TopClassifications []Count     `json:"vt_classifications_top"`
 	TopHashes          []FileCount `json:"top_hashes"`
@@ -154,10 +154,10 @@ type FileCount struct {
 // Verdicts are what VirusTotal began to say in the period, and of the files of the period.
 type Verdicts struct {
 	NewMalicious      []Verdict `json:"new_malicious"`      // called malicious for the first time
-	Changed           []Verdict `json:"changed"`            // other engines or another label than the time before
+	Changed           []Verdict `json:"changed"`            // at the end of the period more or fewer engines call it malicious than at its beginning, or another label
 	Unknown           []Verdict `json:"unknown"`            // files of the period that VirusTotal does not know
 	SeenBefore        []Verdict `json:"seen_before_vt"`     // files of the period that were here before VirusTotal had them
-	RecentSubmissions []Verdict `json:"recent_submissions"` // files of the period that VirusTotal got first less than RecentDays before
+	RecentSubmissions []Verdict `json:"recent_submissions"` // those of Files.RecentVT
 	// How many there are; the lists hold the first of them.
 	NewMaliciousTotal int64 `json:"new_malicious_total"`
 	ChangedTotal      int64 `json:"changed_total"`
@@ -173,7 +173,7 @@ type Verdict struct {
 	Classification string      `json:"label"`
 	Malicious      *int64      `json:"malicious"`
 	Total          *int64      `json:"total"`
-	MaliciousWas   *int64      `json:"malicious_was"` // of Changed: the time before
+	MaliciousWas   *int64      `json:"malicious_was"` // of Changed: at the beginning of the period
 	LabelWas       string      `json:"label_was"`
 	FirstSeen      cowrie.Time `json:"first_seen"`    // here
 	VTFirstSeen    cowrie.Time `json:"vt_first_seen"` // by VirusTotal
@@ -206,7 +206,7 @@ type FlaggedFile struct {
 
 // Abnormalities are sessions that are unlike the others of the period.
 type Abnormalities struct {
-	UncommonCommands []string   `json:"uncommon_command_sessions"`     // ids of sessions with unusually many commands, or rare ones
+	UncommonCommands []string   `json:"uncommon_command_sessions"`     // ids of sessions with unusually many commands, or rare ones (manyCommands, rareCommands)
 	RecentVT         []string   `json:"recent_vt_submission_sessions"` // ids of sessions that brought a file of RecentVT
 	Sessions         []Abnormal `json:"sessions"`                      // both, and why
 }
@@ -218,7 +218,7 @@ type Abnormal struct {
 	SrcIP    string      `json:"src_ip"`
 	First    cowrie.Time `json:"first_seen"`
 	Commands int64       `json:"commands"`
-	Why      []string    `json:"why"` // "41 commands, half of all sessions have 3 or fewer", "rare command: …", …
+	Why      []string    `json:"why"` // a sentence for each reason
 }
 
 // Sensor is how a sensor is.
@@ -226,8 +226,8 @@ type Sensor struct {
 	Name      string      `json:"sensor"`
 	Events    int64       `json:"events"` // in the period
 	Sessions  int64       `json:"sessions"`
-	LastEvent cowrie.Time `json:"last_event"`      // ever, up to the moment of which the report is
-	Silence   *int64      `json:"silence_seconds"` // from then to the end of the period, or to that moment if that is earlier
+	LastEvent cowrie.Time `json:"last_event"`      // before the end of the period, and the moment of which the report is
+	Silence   *int64      `json:"silence_seconds"` // from then to that end; null if there is no event
 }
 
 // Day is one day of the period.

@@ -95,6 +95,7 @@ type appending struct {
 	files         map[string]*cowrie.File
 	kept          map[string]*cowrie.File // rows of files that are known without asking
 	sightings     []sightingRow
+	days          map[cowrie.DayKey]*cowrie.SensorDay
 	verdicts      []cowrie.Verdict
 	answered      bool // the verdicts are answers: when to ask again is reckoned already
 	verdictsAdded int64
@@ -134,8 +135,9 @@ func (o *openSegment) takes(size int, last cowrie.Time) bool {
 // sessionRow is a session that this batch adds to.
 type sessionRow struct {
 	session    *cowrie.Session
-	known      bool  // it was there before the batch
-	fresh      int64 // events that this batch adds
+	known      bool        // it was there before the batch
+	began      cowrie.Time // as it was then
+	fresh      int64       // events that this batch adds
 	segments   segmentSet
 	inSegments int64 // events that are in segments, those of this batch too
 	delta      map[string]*cowrie.CommandStat
@@ -163,7 +165,8 @@ func (s *Store) adding(ctx context.Context, f func(*appending) error) error {
 
 func newAppend(ctx context.Context, s *Store, tx *sql.Tx) *appending {
 	return &appending{ctx: context.WithoutCancel(ctx), ended: ctx.Err, s: s, tx: tx, now: time.Now().UTC(), stmt: map[string]*sql.Stmt{},
-		sources: map[*cowrie.Source]*sourceRow{}, sessions: map[string]*sessionRow{}, files: map[string]*cowrie.File{}}
+		sources: map[*cowrie.Source]*sourceRow{}, sessions: map[string]*sessionRow{}, files: map[string]*cowrie.File{},
+		days: map[cowrie.DayKey]*cowrie.SensorDay{}}
 }
 
 func (a *appending) chunk(c *cowrie.Chunk) error {
@@ -257,6 +260,7 @@ func (a *appending) facts(g *cowrie.Gathered, segment int64, base int) error {
 		a.sightings = append(a.sightings, sightingRow{Sighting: sighting, segment: segment, key: sightingKey(sighting)})
 	}
 	a.verdicts = append(a.verdicts, g.Verdicts...)
+	a.addDays(g)
 	return a.sessionless(g, segment)
 }
 

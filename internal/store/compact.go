@@ -100,6 +100,10 @@ func (a *appending) move(m *cowrie.Moved) error {
 			return err
 		}
 	}
+	a.addDays(g)
+	if err := a.flushDays(); err != nil {
+		return err
+	}
 	return a.flushSessions()
 }
 

@@ -56,6 +56,9 @@ func (s *Store) BeginCopy(ctx context.Context, takenOver string, j *cowrie.Job) 
 				return ErrNotEmpty
 			}
 		}
+		if err := a.exec(`DELETE FROM report_days`); err != nil {
+			return err
+		}
 		if takenOver != "" {
 			if err := a.exec(`INSERT INTO schema_state ("key", value) VALUES ($1, $2)`, TakenOverKey, takenOver); err != nil {
 				return err

@@ -297,7 +297,7 @@ func (a *appending) lookUpSessions(g *cowrie.Gathered) error {
 			if err != nil {
 				return err
 			}
-			a.sessions[s.ID] = &sessionRow{session: s, known: true, segments: segments, inSegments: inSegments}
+			a.sessions[s.ID] = &sessionRow{session: s, known: true, began: s.First, segments: segments, inSegments: inSegments}
 		}
 		return rows.Err()
 	})

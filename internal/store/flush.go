@@ -18,7 +18,7 @@ const EmptyShasum = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b785
 // flush writes what the batch adds up to.
 func (a *appending) flush() error {
 	for _, step := range []func() error{
-		a.flushSightings, a.flushSessions, a.flushFiles, a.flushVerdicts, a.flushSources,
+		a.flushSightings, a.flushSessions, a.flushDays, a.flushFiles, a.flushVerdicts, a.flushSources,
 	} {
 		if err := step(); err != nil {
 			return err
@@ -207,10 +207,15 @@ func (a *appending) flushSessions() error {
 		"username", "password", "login_at", "login_successes", "file_uploads", "failed_transfers", "shared_id",
 		"segments", "segment_events")
 	commands := a.insert("command_stats", "session_id", "command_normalized", "occurrences", "first_seen", "last_seen")
+	days := map[cowrie.Time]bool{}
 	for _, row := range order {
 		s := row.session
 		if row.known && row.fresh == 0 && !row.derived {
 			continue // looked up, but all of its events were known
+		}
+		days[cowrie.Day(s.First)] = true
+		if row.known {
+			days[cowrie.Day(row.began)] = true
 		}
 		if row.known {
 			if err := a.updateSession(row); err != nil {
@@ -232,7 +237,10 @@ func (a *appending) flushSessions() error {
 	if err := insert.done(); err != nil {
 		return err
 	}
-	return commands.done()
+	if err := commands.done(); err != nil {
+		return err
+	}
+	return a.forgetDays(days)
 }
 
 // sessionValues are the columns of a session behind its id.

@@ -127,6 +127,8 @@ type Engine struct {
 	Changes string
 	// WriteBack is the statement that does what the engine has put off; "" if it needs none.
 	WriteBack string
+	// LoginKey is what logins of a sensor and a day are unique by.
+	LoginKey string
 	// Damage returns what the engine itself finds damaged, a line each; nothing if
 	// all is well.
 	Damage func(context.Context) ([]string, error)

@@ -24,8 +24,9 @@ type table struct {
 	where string
 }
 
-// tables are all tables but maintenance, which is of its own database, in the order
-// in which they are copied. Each has a primary key.
+// tables are all tables but maintenance, which is of its own database, and
+// report_days, which is made when it is asked for, in the order in which they are
+// copied. Each has a primary key.
 var tables = []table{
 	{name: "schema_state", where: `"key" <> 'schema_version'`},
 	{name: "sources"},
@@ -38,6 +39,8 @@ var tables = []table{
 	{name: "files"},
 	{name: "file_sightings"},
 	{name: "file_verdicts"},
+	{name: "sensor_days"},
+	{name: "login_stats"},
 	{name: "depots"},
 	{name: "depot_entries"},
 	{name: "lookups", without: []string{"leased_until"}},
@@ -103,11 +106,11 @@ func ownType(declared string) cowrie.Type {
 		return cowrie.Number
 	case "boolean":
 		return cowrie.Truth
-	case "text", "varchar", "character varying", "json":
+	case "text", "varchar", "character varying", "json", "date": // SQLite has a text for a day
 		return cowrie.Text
 	case "blob", "bytea":
 		return cowrie.Bytes
-	case "datetime", "timestamp with time zone", "date":
+	case "datetime", "timestamp with time zone":
 		return cowrie.Moment
 	}
 	return ""
@@ -238,6 +241,8 @@ func valueOf(v any, t cowrie.Type) (any, bool) {
 			return strconv.FormatInt(v, 10), true
 		case float64:
 			return strconv.FormatFloat(v, 'g', -1, 64), true
+		case time.Time: // a day
+			return v.Format(time.DateOnly), true
 		}
 	case cowrie.Bytes:
 		switch v := v.(type) {

@@ -170,7 +170,9 @@ func TestSessionsLikeNative(t *testing.T) {
 	}
 	facts := func(db *database) (list []string) {
 		for _, line := range strings.Split(storetest.Dump(t, db.Store, db.sql), "\n") {
-			if !strings.HasPrefix(line, "event ") && !strings.HasPrefix(line, "dead letter") {
+			// Events that stand in raw_events count in no day.
+			what, _, _ := strings.Cut(line, " | ")
+			if !strings.HasPrefix(line, "event ") && what != "dead letter" && what != "sensor day" && what != "login" {
 				list = append(list, line)
 			}
 		}

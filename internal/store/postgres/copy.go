@@ -10,7 +10,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -176,12 +175,11 @@ func encodeValue(b []byte, oid uint32, v any) ([]byte, error) {
 			}
 			return binary.BigEndian.AppendUint64(append(b, 0, 0, 0, 8), uint64(at-since)), nil
 		case pgtype.DateOID:
-			at, err := time.Parse(time.DateOnly, v)
-			if err != nil {
+			at, ok := cowrie.ParseTime([]byte(v + "T00:00:00"))
+			if !ok {
 				break
 			}
-			days := (at.Unix() - since.Std().Unix()) / (24 * 3600)
-			return binary.BigEndian.AppendUint32(append(b, 0, 0, 0, 4), uint32(int32(days))), nil
+			return binary.BigEndian.AppendUint32(append(b, 0, 0, 0, 4), uint32(int32((at-since)/cowrie.DayLength))), nil
 		}
 	}
 	return nil, fmt.Errorf("a value of the Go type %T does not fit the type with oid %d", v, oid)

@@ -67,6 +67,7 @@ func Open(ctx context.Context, url string, o Options) (*store.Store, error) {
 		Columns:     columns,
 		Empty:       "TRUNCATE",
 		Continue:    continueIDs,
+		LoginKey:    "pair_key",
 		Damage:      func(ctx context.Context) ([]string, error) { return damage(ctx, db) },
 		Copy:        copyRows,
 		Together:    together,

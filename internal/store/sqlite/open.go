@@ -87,6 +87,7 @@ func Open(ctx context.Context, path string, o Options) (*store.Store, error) {
 		Empty:       "DELETE FROM",
 		Changes:     `PRAGMA data_version`,
 		WriteBack:   `PRAGMA wal_checkpoint(PASSIVE)`,
+		LoginKey:    "username, password",
 		Damage:      func(ctx context.Context) ([]string, error) { return damage(ctx, db) },
 		Scan:        scan,
 		Hold:        func(what string) (func(), error) { return hold(path, what) },

@@ -1,8 +1,8 @@
 // Package storetest holds what tests of the store share.
 //
 // A store comes in; a text goes out that two databases have in common exactly
-// if they hold the same: events, sessions, commands, files, sightings, verdicts
-// and dead letters, whatever order they came in and under whatever names.
+// if they hold the same: events, sessions, commands, files, sightings, verdicts,
+// dead letters and what is counted by day, whatever order they came in and under whatever names.
 package storetest
 
 import (
@@ -53,6 +53,8 @@ func Dump(t testing.TB, s *store.Store, db *sql.DB) string {
 			harmless, total, classification, description FROM file_verdicts`,
 		`SELECT 'dead letter', digest, length, reason, payload, resolved FROM dead_letter_events`,
 		`SELECT 'sessionless', digest FROM sessionless_events`,
+		`SELECT 'sensor day', day || '', sensor, events, failed_transfers, last_event_at, quarters FROM sensor_days`,
+		`SELECT 'login', day || '', sensor, username, password, attempts, successes FROM login_stats`,
 	} {
 		out = append(out, rows(t, db, query)...)
 	}

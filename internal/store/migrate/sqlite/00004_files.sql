@@ -144,6 +144,7 @@ CREATE TABLE file_sightings (
     UNIQUE (session_id, sighting_key)
 );
 CREATE INDEX ix_file_sightings_shasum ON file_sightings (shasum, seen_at);
+CREATE INDEX ix_file_sightings_seen ON file_sightings (seen_at);
 
 CREATE TABLE file_verdicts (
     id             INTEGER PRIMARY KEY,
@@ -163,6 +164,39 @@ CREATE TABLE file_verdicts (
     body           BLOB,
     body_of        INTEGER,
     UNIQUE (shasum, observed_at, source)
+);
+CREATE INDEX ix_file_verdicts_observed ON file_verdicts (observed_at);
+
+-- What reports count by the time of events: of each UTC day and sensor.
+CREATE TABLE sensor_days (
+    day              TEXT NOT NULL,
+    sensor           TEXT NOT NULL,
+    events           INTEGER NOT NULL,
+    failed_transfers INTEGER NOT NULL,
+    last_event_at    TEXT NOT NULL,
+    quarters         BLOB NOT NULL,
+    PRIMARY KEY (day, sensor)
+) WITHOUT ROWID;
+
+CREATE TABLE login_stats (
+    day       TEXT NOT NULL,
+    sensor    TEXT NOT NULL,
+    username  TEXT NOT NULL,
+    password  TEXT NOT NULL,
+    attempts  INTEGER NOT NULL,
+    successes INTEGER NOT NULL,
+    PRIMARY KEY (day, sensor, username, password)
+) WITHOUT ROWID;
+
+-- What the sessions that began on a UTC day add up to, kept when a report asked for it,
+-- until one of them changes.
+CREATE TABLE report_days (
+    day     TEXT NOT NULL,
+    sensor  TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    maker   BLOB,
+    body    BLOB,
+    PRIMARY KEY (day, sensor)
 );
 
 -- A depot is where a sensor's files lie: its downloads directory, or an archive

@@ -1,0 +1,157 @@
+package store
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"midden/internal/cowrie"
+)
+
+// What is counted by the UTC day and the sensor of events, for reports. It is added to in
+// the transaction of the events.
+
+// dayText is a day as a column holds it.
+func dayText(t cowrie.Time) string { return t.SQL()[:len(time.DateOnly)] }
+
+// scanDay reads a day.
+type scanDay struct{ t *cowrie.Time }
+
+func (s scanDay) Scan(src any) error {
+	if text, ok := src.(string); ok {
+		src = text + "T00:00:00"
+	}
+	return scanTime{s.t}.Scan(src)
+}
+
+// addDays adds the days of events that were not stored before.
+func (a *appending) addDays(g *cowrie.Gathered) {
+	for key, day := range g.Days {
+		if have := a.days[key]; have != nil {
+			have.Add(day)
+		} else {
+			a.days[key] = day
+		}
+	}
+}
+
+// flushDays stores the days.
+func (a *appending) flushDays() error {
+	known, err := a.knownDays()
+	if err != nil {
+		return err
+	}
+	days := a.insert("sensor_days", "day", "sensor", "events", "failed_transfers", "last_event_at", "quarters")
+	columns := []string{"day", "sensor", "username", "password", "attempts", "successes"}
+	fresh, more := a.insert("login_stats", columns...), a.insert("login_stats", columns...)
+	more.tail = " ON CONFLICT (day, sensor, " + a.s.engine.LoginKey + `) DO UPDATE SET
+		attempts = login_stats.attempts + excluded.attempts, successes = login_stats.successes + excluded.successes`
+	for _, key := range slices.SortedFunc(maps.Keys(a.days), func(x, y cowrie.DayKey) int {
+		return cmp.Or(cmp.Compare(x.Day, y.Day), strings.Compare(x.Sensor, y.Sensor))
+	}) {
+		day, to := a.days[key], fresh
+		if known[key] {
+			// Nobody else writes meanwhile: what was read is what is there.
+			if err := a.later(`UPDATE sensor_days SET events = events + $1, failed_transfers = failed_transfers + $2,
+				last_event_at = `+later("last_event_at", "$3")+`, quarters = $4 WHERE day = $5 AND sensor = $6`,
+				day.Events, day.FailedTransfers, day.Last.String(), packQuarters(day.Quarters), dayText(key.Day), key.Sensor); err != nil {
+				return err
+			}
+			to = more
+		} else if err := days.row(dayText(key.Day), key.Sensor, day.Events, day.FailedTransfers, day.Last.String(),
+			packQuarters(day.Quarters)); err != nil {
+			return err
+		}
+		// Rows that are neighbours are stored one after the other.
+		slices.SortFunc(day.Logins, func(x, y cowrie.Login) int {
+			return cmp.Or(strings.Compare(x.Username, y.Username), strings.Compare(x.Password, y.Password))
+		})
+		for _, l := range day.Logins {
+			if err := to.row(dayText(key.Day), key.Sensor, l.Username, l.Password, l.Attempts, l.Successes); err != nil {
+				return err
+			}
+		}
+	}
+	clear(a.days)
+	return errors.Join(days.done(), fresh.done(), more.done())
+}
+
+// knownDays returns which of the days there are already, and adds their quarters.
+func (a *appending) knownDays() (map[cowrie.DayKey]bool, error) {
+	days, sensors := map[any]bool{}, map[any]bool{}
+	for key := range a.days {
+		days[dayText(key.Day)], sensors[key.Sensor] = true, true
+	}
+	known := map[cowrie.DayKey]bool{}
+	err := inLists(slices.Collect(maps.Keys(days)), func(dayList string, dayArgs []any) error {
+		return inLists(slices.Collect(maps.Keys(sensors)), func(sensorList string, sensorArgs []any) error {
+			rows, err := a.query(`SELECT day, sensor, quarters FROM sensor_days
+				WHERE day IN (`+dayList+`) AND sensor IN (`+sensorList+`)`, slices.Concat(dayArgs, sensorArgs)...)
+			if err != nil {
+				return err
+			}
+			for rows.Next() {
+				var key cowrie.DayKey
+				var packed []byte
+				if err := rows.Scan(scanDay{&key.Day}, &key.Sensor, &packed); err != nil {
+					return err
+				}
+				if day := a.days[key]; day != nil {
+					known[key] = true
+					day.AddQuarters(unpackQuarters(packed))
+				}
+			}
+			return rows.Err()
+		})
+	})
+	return known, err
+}
+
+// forgetDays deletes what reports kept of days.
+func (a *appending) forgetDays(days map[cowrie.Time]bool) error {
+	var list []any
+	for day := range days {
+		if day != cowrie.NoTime {
+			list = append(list, dayText(day))
+		}
+	}
+	return inLists(list, func(list string, args []any) error {
+		return a.later(`DELETE FROM report_days WHERE day IN (`+list+`)`, args...)
+	})
+}
+
+// packQuarters returns quarters as a column holds them: three numbers each, as
+// binary.AppendUvarint writes them: how many quarters behind the one before it, or
+// behind the beginning of the day, its events, and its attempts to log in.
+func packQuarters(quarters []cowrie.Quarter) []byte {
+	b := make([]byte, 0, 4*len(quarters))
+	last := int64(0)
+	for _, q := range quarters {
+		for _, n := range []int64{q.Of - last, q.Events, q.Logins} {
+			b = binary.AppendUvarint(b, uint64(n))
+		}
+		last = q.Of
+	}
+	return b
+}
+
+func unpackQuarters(b []byte) (quarters []cowrie.Quarter) {
+	next := func() int64 {
+		n, size := binary.Uvarint(b)
+		b = b[max(size, 0):]
+		if size <= 0 {
+			b = nil
+		}
+		return int64(n)
+	}
+	of := int64(0)
+	for len(b) > 0 {
+		of += next()
+		quarters = append(quarters, cowrie.Quarter{Of: of, Events: next(), Logins: next()})
+	}
+	return quarters
+}

@@ -1,0 +1,389 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"strconv"
+
+	"midden/internal/cowrie"
+)
+
+// View is the database as it is at one moment, for several goroutines that ask it at the
+// same time while others write.
+type View struct {
+	s    *Store
+	all  []*sql.Tx
+	free chan *sql.Tx
+}
+
+// readers is how many can ask a view at the same time.
+const readers = 2
+
+// View returns the database as it is now. It is to be closed.
+func (s *Store) View(ctx context.Context) (*View, error) {
+	v := &View{s: s, free: make(chan *sql.Tx, readers)}
+	// Nobody writes between the beginning of the first reader and that of the last. Who
+	// may not write himself has one reader only.
+	n := readers
+	hold, err := s.db.BeginTx(ctx, nil)
+	if err == nil {
+		defer hold.Rollback()
+	} else {
+		n = 1
+	}
+	for range n {
+		tx, err := s.engine.Scan.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+		if err != nil {
+			v.Close()
+			return nil, s.explain(err)
+		}
+		v.all = append(v.all, tx)
+		// A reader sees the moment of its first question.
+		var version string
+		if err := tx.QueryRowContext(ctx, `SELECT value FROM schema_state WHERE "key" = 'schema_version'`).Scan(&version); err != nil {
+			v.Close()
+			return nil, s.explain(err)
+		}
+		v.free <- tx
+	}
+	return v, nil
+}
+
+// Readers returns how many can ask at the same time.
+func (v *View) Readers() int { return len(v.all) }
+
+// Close lets go of the view.
+func (v *View) Close() {
+	for _, tx := range v.all {
+		tx.Rollback()
+	}
+}
+
+// each calls f for each row of a query. It waits for a reader that is free: f must not
+// ask the view for anything.
+func (v *View) each(ctx context.Context, query string, args []any, f func(scan func(...any) error) error) error {
+	tx := <-v.free
+	defer func() { v.free <- tx }()
+	return v.s.eachOf(ctx, tx, query, args, f)
+}
+
+// one reads the only row of a query.
+func (v *View) one(ctx context.Context, query string, args []any, into ...any) error {
+	return v.each(ctx, query, args, func(scan func(...any) error) error { return scan(into...) })
+}
+
+// within are the conditions for rows whose time is in a span, and whose sensor is its.
+func within(column, sensor string, text func(cowrie.Time) string, span cowrie.Span) *conditions {
+	var where conditions
+	where.times(column, text(span.From), text(span.To))
+	if span.Sensor != "" {
+		where.add(sensor+" = ?", span.Sensor)
+	}
+	return &where
+}
+
+// Sessions calls f for each session that began in a span, and tells whether cowrieprocessor
+// flagged it as one of DShield's. It is valid until the next, and has what reports count; its
+// id only if it has so many commands.
+func (v *View) Sessions(ctx context.Context, span cowrie.Span, commands int64, f func(s *cowrie.Session, dshield bool) error) error {
+	where := within("first_event_at", "sensor", cowrie.Time.SQL, span)
+	s := &cowrie.Session{}
+	var dshield bool
+	// SQLite's driver leaves a time alone that is an expression; of another one it would look
+	// for the form, which scanTime knows. What is not needed is not read: there are millions.
+	return v.each(ctx, `SELECT CASE WHEN command_count >= `+strconv.FormatInt(commands, 10)+` THEN session_id ELSE '' END,
+		coalesce(first_event_at, first_event_at), coalesce(sensor, ''), coalesce(src_ip, ''), coalesce(protocol, ''),
+		coalesce(client_version, ''), coalesce(duration_ms, -1), command_count, file_downloads, file_uploads, login_attempts,
+		login_successes, dshield_flagged FROM session_summaries`+where.clause(), where.args, func(scan func(...any) error) error {
+		if err := scan(&s.ID, scanTime{&s.First}, &s.Sensor, &s.SrcIP, &s.Protocol, &s.ClientVersion, &s.Duration,
+			&s.Commands, &s.Downloads, &s.Uploads, &s.LoginAttempts, &s.LoginSuccesses, &dshield); err != nil {
+			return err
+		}
+		return f(s, dshield)
+	})
+}
+
+// SessionsOf calls f for those of some sessions that there are.
+func (v *View) SessionsOf(ctx context.Context, ids []string, f func(*cowrie.Session) error) error {
+	return inLists(anys(ids), func(list string, args []any) error {
+		return v.each(ctx, `SELECT `+sessionColumns+` FROM session_summaries s WHERE s.session_id IN (`+list+`)`, args,
+			func(scan func(...any) error) error {
+				s, _, _, err := scanSession(scan)
+				if err != nil {
+					return err
+				}
+				return f(s)
+			})
+	})
+}
+
+func anys(texts []string) []any {
+	list := make([]any, len(texts))
+	for i, s := range texts {
+		list[i] = s
+	}
+	return list
+}
+
+// Commands calls f for each command of each session that began in a span.
+func (v *View) Commands(ctx context.Context, span cowrie.Span, f func(sensor, session, command string, occurrences int64) error) error {
+	where := within("s.first_event_at", "s.sensor", cowrie.Time.SQL, span)
+	where.add("s.command_count > 0")
+	var sensor, session, command string
+	var n int64
+	return v.each(ctx, `SELECT coalesce(s.sensor, ''), c.session_id, c.command_normalized, c.occurrences
+		FROM session_summaries s JOIN command_stats c ON c.session_id = s.session_id`+where.clause(), where.args,
+		func(scan func(...any) error) error {
+			if err := scan(&sensor, &session, &command, &n); err != nil {
+				return err
+			}
+			return f(sensor, session, command, n)
+		})
+}
+
+// SensorDays calls f for what each sensor logged on each day of a span, but for its
+// logins. It is valid until the next.
+func (v *View) SensorDays(ctx context.Context, span cowrie.Span, f func(*cowrie.SensorDay) error) error {
+	where := within("day", "sensor", dayText, span)
+	return v.each(ctx, `SELECT day, sensor, events, failed_transfers, last_event_at, quarters FROM sensor_days`+where.clause(),
+		where.args, func(scan func(...any) error) error {
+			d := &cowrie.SensorDay{}
+			var packed sql.RawBytes
+			if err := scan(scanDay{&d.Day}, &d.Sensor, &d.Events, &d.FailedTransfers, scanTime{&d.Last}, &packed); err != nil {
+				return err
+			}
+			d.Quarters = unpackQuarters(packed)
+			return f(d)
+		})
+}
+
+// LastEvents calls f with the last event of each sensor before a day.
+func (v *View) LastEvents(ctx context.Context, day cowrie.Time, f func(sensor string, last cowrie.Time) error) error {
+	var sensor string
+	var last cowrie.Time
+	return v.each(ctx, `SELECT sensor, max(last_event_at) FROM sensor_days WHERE day < $1 GROUP BY sensor`, []any{dayText(day)},
+		func(scan func(...any) error) error {
+			if err := scan(&sensor, scanTime{&last}); err != nil {
+				return err
+			}
+			return f(sensor, last)
+		})
+}
+
+// Logins calls f for the logins of each sensor and day of a span. One is valid until the
+// next.
+func (v *View) Logins(ctx context.Context, span cowrie.Span, f func(*cowrie.Login) error) error {
+	where := within("day", "sensor", dayText, span)
+	l := &cowrie.Login{}
+	return v.each(ctx, `SELECT username, password, attempts, successes FROM login_stats`+where.clause(), where.args,
+		func(scan func(...any) error) error {
+			if err := scan(&l.Username, &l.Password, &l.Attempts, &l.Successes); err != nil {
+				return err
+			}
+			return f(l)
+		})
+}
+
+// SumLogins returns how many logins there were on the days of a span.
+func (v *View) SumLogins(ctx context.Context, span cowrie.Span) (attempts, successes int64, err error) {
+	where := within("day", "sensor", dayText, span)
+	err = v.one(ctx, `SELECT coalesce(sum(attempts), 0), coalesce(sum(successes), 0) FROM login_stats`+where.clause(), where.args,
+		&attempts, &successes)
+	return attempts, successes, err
+}
+
+// DayParts returns what the stored events of a span say that SensorDays tell of whole
+// days.
+func (v *View) DayParts(ctx context.Context, span cowrie.Span) (map[cowrie.DayKey]*cowrie.SensorDay, error) {
+	var ids []int64
+	err := v.each(ctx, `SELECT id FROM event_segments WHERE last_event_at >= $1 AND first_event_at < $2`,
+		[]any{span.From.String(), span.To.String()}, func(scan func(...any) error) error {
+			var id int64
+			err := scan(&id)
+			ids = append(ids, id)
+			return err
+		})
+	days := map[cowrie.DayKey]*cowrie.SensorDay{}
+	for i := 0; err == nil && i < len(ids); i++ {
+		err = v.dayParts(ctx, ids[i], span, days)
+	}
+	for key := range days {
+		if span.Sensor != "" && key.Sensor != span.Sensor {
+			delete(days, key)
+		}
+	}
+	return days, err
+}
+
+func (v *View) dayParts(ctx context.Context, id int64, span cowrie.Span, days map[cowrie.DayKey]*cowrie.SensorDay) error {
+	var seg sealed
+	if err := v.one(ctx, `SELECT text_size, checksum, events FROM event_segments WHERE id = $1`, []any{id},
+		&seg.size, &seg.checksum, &seg.blob); err != nil {
+		return err
+	}
+	text, err := v.s.seal.open(id, &seg)
+	if err != nil {
+		return err
+	}
+	defer done(text)
+	// Where events do not name their sensor the loader was told it, and its sessions know.
+	sensor := ""
+	first, _, _ := bytes.Cut(text, []byte("\n"))
+	if e, err := cowrie.Parse(first); err == nil && e.Sensor == "" {
+		if err := v.one(ctx, `SELECT coalesce(sensor, '') FROM session_summaries WHERE session_id = $1`, []any{e.Session}, &sensor); err != nil {
+			return err
+		}
+	}
+	cowrie.DaysBetween(cowrie.Lines{Data: text}, sensor, span.From, span.To, days)
+	return nil
+}
+
+// thatCount are the sightings that reports count: those of events, and on disk of files
+// of which no event speaks.
+const thatCount = `(x.kind <> 'disk' OR x.shasum IN (SELECT shasum FROM files WHERE disk_only))`
+
+// Seen calls f for the sightings of a span. One is valid until the next.
+func (v *View) Seen(ctx context.Context, span cowrie.Span, f func(*cowrie.Sighting) error) error {
+	where := within("x.seen_at", "x.sensor", cowrie.Time.String, span)
+	where.add(thatCount)
+	s := &cowrie.Sighting{}
+	return v.each(ctx, `SELECT x.shasum, x.session_id, x.kind, x.seen_at, coalesce(x.filename, ''), coalesce(x.destfile, ''),
+		coalesce(x.download_url, '') FROM file_sightings x`+where.clause(), where.args, func(scan func(...any) error) error {
+		if err := scan(&s.Shasum, &s.Session, (*string)(&s.Kind), scanTime{&s.SeenAt}, &s.Filename, &s.Destfile, &s.URL); err != nil {
+			return err
+		}
+		return f(s)
+	})
+}
+
+// CountSeen calls f with how often each file was seen in a span, of each kind.
+func (v *View) CountSeen(ctx context.Context, span cowrie.Span, f func(shasum string, kind cowrie.Kind, n int64) error) error {
+	where := within("x.seen_at", "x.sensor", cowrie.Time.String, span)
+	where.add(thatCount)
+	var shasum, kind string
+	var n int64
+	return v.each(ctx, `SELECT x.shasum, x.kind, count(*) FROM file_sightings x`+where.clause()+` GROUP BY x.shasum, x.kind`, where.args,
+		func(scan func(...any) error) error {
+			if err := scan(&shasum, &kind, &n); err != nil {
+				return err
+			}
+			return f(shasum, cowrie.Kind(kind), n)
+		})
+}
+
+// SightingsOf calls f for the sightings of some sessions. One is valid until the next.
+func (v *View) SightingsOf(ctx context.Context, sessions []string, f func(*cowrie.Sighting) error) error {
+	s := &cowrie.Sighting{}
+	return inLists(anys(sessions), func(list string, args []any) error {
+		return v.each(ctx, `SELECT session_id, shasum, seen_at FROM file_sightings WHERE session_id IN (`+list+`)`, args,
+			func(scan func(...any) error) error {
+				if err := scan(&s.Session, &s.Shasum, scanTime{&s.SeenAt}); err != nil {
+					return err
+				}
+				return f(s)
+			})
+	})
+}
+
+// seenFiles are the files that can have been seen in a span, and some others: parameters
+// $1 and $2.
+const seenFiles = `FROM files WHERE last_seen >= $1 AND first_seen < $2`
+
+// SeenFiles calls f for the files that were seen in a span, and some others.
+func (v *View) SeenFiles(ctx context.Context, span cowrie.Span, f func(*cowrie.SeenFile) error) error {
+	return v.files(ctx, seenFiles, []any{span.From.String(), span.To.String()}, f)
+}
+
+// FilesOf calls f for those of some files that there are, and that a sensor saw; "" is any.
+func (v *View) FilesOf(ctx context.Context, shasums []string, sensor string, f func(*cowrie.SeenFile) error) error {
+	return inLists(anys(shasums), func(list string, args []any) error {
+		clause := `FROM files WHERE shasum IN (` + list + `)`
+		if sensor != "" {
+			clause += ` AND EXISTS (SELECT 1 FROM file_sightings x WHERE x.shasum = files.shasum AND x.sensor = ?)`
+			args = append(args, sensor)
+		}
+		return v.files(ctx, clause, args, f)
+	})
+}
+
+func (v *View) files(ctx context.Context, clause string, args []any, f func(*cowrie.SeenFile) error) error {
+	return v.each(ctx, `SELECT shasum, coalesce(filename, ''), coalesce(mime_type, ''), file_size, first_seen `+clause, args,
+		func(scan func(...any) error) error {
+			file := &cowrie.SeenFile{}
+			if err := scan(&file.Shasum, &file.Name, &file.Type, &file.Size, scanTime{&file.First}); err != nil {
+				return err
+			}
+			return f(file)
+		})
+}
+
+// Verdicts calls f for what VirusTotal said, before the end of a span, of the files that
+// were seen in it, some others, and those of which it said something in it: file by file, in
+// order of time. While enrichment is in the shadow that is nothing.
+func (v *View) Verdicts(ctx context.Context, span cowrie.Span, f func(*cowrie.Verdict) error) error {
+	if shadow, err := v.Shadow(ctx); err != nil || shadow {
+		return err
+	}
+	return v.each(ctx, `SELECT v.shasum, v.source, v.observed_at, v.known, v.analysed_at, v.first_submission_at,
+		coalesce(v.malicious, -1), coalesce(v.total, -1), coalesce(v.classification, '') FROM file_verdicts v
+		WHERE v.observed_at < $2 AND `+ofVirusTotal+` AND v.shasum IN (SELECT shasum `+seenFiles+`
+			UNION SELECT shasum FROM file_verdicts WHERE observed_at >= $1 AND observed_at < $2)
+		ORDER BY v.shasum, v.observed_at, v.source`, []any{span.From.String(), span.To.String()},
+		func(scan func(...any) error) error {
+			verdict := cowrie.NewVerdict("", "", cowrie.NoTime)
+			if err := scan(&verdict.Shasum, &verdict.Source, scanTime{&verdict.ObservedAt}, &verdict.Listed, scanTime{&verdict.AnalysedAt},
+				scanTime{&verdict.FirstSubmission}, &verdict.Malicious, &verdict.Total, &verdict.Classification); err != nil {
+				return err
+			}
+			return f(&verdict)
+		})
+}
+
+// FailedLookups calls f for each file of which VirusTotal could not be asked, up to a
+// time.
+func (v *View) FailedLookups(ctx context.Context, until cowrie.Time, f func(shasum string) error) error {
+	var shasum string
+	return v.each(ctx, `SELECT shasum FROM lookups WHERE source = $1 AND (failures > 0 OR state IN ('failed', 'dropped'))
+		AND state <> 'dropped' AND updated_at <= $2`, []any{cowrie.SourceVirusTotal, until.String()}, func(scan func(...any) error) error {
+		if err := scan(&shasum); err != nil {
+			return err
+		}
+		return f(shasum)
+	})
+}
+
+// Shadow reports whether enrichment is in the shadow, where reports do not see it.
+func (v *View) Shadow(ctx context.Context) (shadow bool, err error) {
+	err = v.one(ctx, `SELECT EXISTS (SELECT 1 FROM schema_state WHERE "key" = $1)`, []any{shadowKey}, &shadow)
+	return shadow, err
+}
+
+// RawLeft returns about how many events are in raw_events alone, where nothing was counted.
+func (v *View) RawLeft(ctx context.Context) (n int64, err error) {
+	if v.s.engine.Raw == nil {
+		return 0, nil
+	}
+	err = v.one(ctx, `SELECT max(0, coalesce(max(id), 0) - (SELECT coalesce(max(position), 0) FROM maintenance
+		WHERE job = '`+movedKey+`')) FROM raw_events`, nil, &n)
+	return n, err
+}
+
+// KeptDay returns what was kept of a day: of all sensors together or of one. Of a sensor
+// that had no sessions the body is nil. It reports false if nothing was kept.
+func (v *View) KeptDay(ctx context.Context, key cowrie.DayKey, version int) (body []byte, kept bool, err error) {
+	err = v.each(ctx, `SELECT s.body FROM report_days d LEFT JOIN report_days s ON s.day = d.day AND s.sensor = $1
+		WHERE d.day = $2 AND d.sensor = '' AND d.body IS NOT NULL AND d.version = $3`,
+		[]any{key.Sensor, dayText(key.Day), version}, func(scan func(...any) error) error {
+			var packed sql.RawBytes
+			if err := scan(&packed); err != nil || packed == nil {
+				kept = err == nil
+				return err
+			}
+			var err error
+			body, err = v.s.seal.dec.DecodeAll(packed, nil)
+			kept = err == nil // what is damaged is made again
+			return nil
+		})
+	return body, kept, err
+}
