@@ -53,8 +53,8 @@ func Dump(t testing.TB, s *store.Store, db *sql.DB) string {
 			harmless, total, classification, description FROM file_verdicts`,
 		`SELECT 'dead letter', digest, length, reason, payload, resolved FROM dead_letter_events`,
 		`SELECT 'sessionless', digest FROM sessionless_events`,
-		`SELECT 'sensor day', day || '', sensor, events, failed_transfers, last_event_at, quarters FROM sensor_days`,
-		`SELECT 'login', day || '', sensor, username, password, attempts, successes FROM login_stats`,
+		`SELECT 'sensor day', day, sensor, events, failed_transfers, last_event_at, quarters FROM sensor_days`,
+		`SELECT 'login', day, sensor, username, password, attempts, successes FROM login_stats`,
 	} {
 		out = append(out, rows(t, db, query)...)
 	}
@@ -88,7 +88,7 @@ func Rows(t testing.TB, db *sql.DB, query string, args ...any) (out [][]string) 
 		t.Fatal(err)
 	}
 	defer rs.Close()
-	columns, err := rs.Columns()
+	columns, err := rs.ColumnTypes()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +102,11 @@ func Rows(t testing.TB, db *sql.DB, query string, args ...any) (out [][]string) 
 		}
 		row := make([]string, len(columns))
 		for i, v := range values {
-			row[i] = valueText(*v.(*any))
+			value := *v.(*any)
+			if day, ok := value.(time.Time); ok && columns[i].DatabaseTypeName() == "DATE" {
+				value = day.Format(time.DateOnly) // SQLite has a text for it
+			}
+			row[i] = valueText(value)
 		}
 		out = append(out, row)
 	}
