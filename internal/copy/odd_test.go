@@ -268,7 +268,7 @@ func TestCompare(t *testing.T) {
 	}
 	for _, c := range []struct{ change, undo, table string }{
 		{`UPDATE files SET md5 = '' WHERE shasum = (SELECT max(shasum) FROM files WHERE md5 IS NULL)`, `UPDATE files SET md5 = NULL WHERE md5 = '' AND file_size IS NULL`, "files"},
-		{`UPDATE session_summaries SET password = upper(password) WHERE password = 'root'`, `UPDATE session_summaries SET password = 'root' WHERE password = 'ROOT'`, "session_summaries"},
+		{`UPDATE session_summaries SET hassh = 'x' WHERE session_id = 'odd1-8'`, `UPDATE session_summaries SET hassh = NULL WHERE hassh = 'x'`, "session_summaries"},
 		{`UPDATE event_segments SET events = CAST(events || 'a' AS BLOB) WHERE id = 1`, `UPDATE event_segments SET events = substr(events, 1, length(events) - 1) WHERE id = 1`, "event_segments"},
 		{`INSERT INTO quota_requests VALUES ('x', '2026-01-01T00:00:00.000000Z', 1)`, `DELETE FROM quota_requests WHERE account = 'x'`, "quota_requests"},
 		{`UPDATE file_sightings SET id = -id WHERE id = 1`, `UPDATE file_sightings SET id = 1 WHERE id = -1`, "file_sightings"},
