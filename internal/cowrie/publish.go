@@ -1,6 +1,9 @@
 package cowrie
 
-import "strings"
+import (
+	"encoding/json"
+	"strings"
+)
 
 // The kinds of things that others are told of.
 const (
@@ -18,8 +21,6 @@ type Change struct {
 	// Revision grows with each change, of whatever; what is told of it later has no
 	// smaller one.
 	Revision int64
-	// Sent: it may have been told already, but no answer is known.
-	Sent bool
 
 	// What it is: one of these. None: it is gone.
 	Sighting *Sighting
@@ -32,14 +33,32 @@ type Change struct {
 // shown.
 type PublishedFile struct {
 	KnownFile
-	Verdict *Verdict
+	Verdict        *Verdict
+	TimesSubmitted *int64 // to VirusTotal; nil if it is not known
 }
 
 // PublishedVerdict is a verdict and what the same source had said before; nil if
 // nothing.
 type PublishedVerdict struct {
 	Verdict
-	Before *Verdict
+	Before         *Verdict
+	TimesSubmitted *int64
+}
+
+// TimesSubmitted reads in an answer of VirusTotal how often a file was sent there; nil
+// if it does not say.
+func TimesSubmitted(body []byte) *int64 {
+	var answer struct {
+		Data struct {
+			Attributes struct {
+				Times *int64 `json:"times_submitted"`
+			}
+		}
+	}
+	if json.Unmarshal(body, &answer) != nil {
+		return nil
+	}
+	return answer.Data.Attributes.Times
 }
 
 // ReportKey is the key of a report of a type.

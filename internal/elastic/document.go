@@ -306,7 +306,7 @@ func (d *document) ofFile(f *cowrie.PublishedFile) cowrie.Time {
 			FirstSubmission: at(f.VTFirstSeen), LastAnalysis: at(f.VTLastAnalysis), Checked: at(f.VTCheckedAt)}
 		if v := f.Verdict; v != nil {
 			i.Reference = reference(v)
-			vt.Suspicious, vt.Undetected, vt.Harmless, vt.TimesSubmitted = engines(v.Suspicious), engines(v.Undetected), engines(v.Harmless), timesSubmitted(v.Body)
+			vt.Suspicious, vt.Undetected, vt.Harmless, vt.TimesSubmitted = engines(v.Suspicious), engines(v.Undetected), engines(v.Harmless), f.TimesSubmitted
 		}
 		if f.VTFirstSeen != cowrie.NoTime && f.First != cowrie.NoTime {
 			lead := int64(f.VTFirstSeen-f.First) / 1e6
@@ -334,7 +334,7 @@ func (d *document) ofVerdict(v *cowrie.PublishedVerdict) cowrie.Time {
 	if cowrie.Asked(v.Source) == cowrie.SourceVirusTotal && v.Known() {
 		d.VirusTotal = &vtAnswers{Malicious: engines(v.Malicious), Suspicious: engines(v.Suspicious), Undetected: engines(v.Undetected),
 			Harmless: engines(v.Harmless), Total: engines(v.Total), Label: v.Classification, Description: v.Description,
-			FirstSubmission: at(v.FirstSubmission), LastAnalysis: at(v.AnalysedAt), TimesSubmitted: timesSubmitted(v.Body)}
+			FirstSubmission: at(v.FirstSubmission), LastAnalysis: at(v.AnalysedAt), TimesSubmitted: v.TimesSubmitted}
 	}
 	return v.ObservedAt
 }
@@ -346,19 +346,4 @@ func engines(n int) *int64 {
 	}
 	count := int64(n)
 	return &count
-}
-
-// timesSubmitted is in VirusTotal's answer alone; nil if there is none.
-func timesSubmitted(body []byte) *int64 {
-	var answer struct {
-		Data struct {
-			Attributes struct {
-				Times *int64 `json:"times_submitted"`
-			}
-		}
-	}
-	if json.Unmarshal(body, &answer) != nil {
-		return nil
-	}
-	return answer.Data.Attributes.Times
 }

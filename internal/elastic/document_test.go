@@ -43,7 +43,6 @@ func examples(t testing.TB) map[string]*cowrie.Change {
 	known.Malicious, known.Suspicious, known.Undetected, known.Harmless, known.Total = 41, 1, 20, 0, 62
 	known.Classification, known.Description = "trojan.mirai/gafgyt", "ELF"
 	known.AnalysedAt, known.FirstSubmission = moment(t, "2026-03-28T05:00:00Z"), moment(t, "2026-03-28T04:59:59Z")
-	known.Body = []byte(`{"data":{"attributes":{"times_submitted":7}}}`)
 	before := known
 	before.Malicious, before.Classification = 3, ""
 	unknown := cowrie.NewVerdict(sha, cowrie.SourceMalwareBazaar, moment(t, "2026-03-28T06:00:00Z"))
@@ -52,7 +51,7 @@ func examples(t testing.TB) map[string]*cowrie.Change {
 		SHA1: strings.Repeat("a", 40), MD5: strings.Repeat("b", 32), Entropy: ptr(7.9), Head: "7f454c46", Interpreter: "sh", ELFClass: ptr(int64(32)),
 		ELFOrder: "little", ELFMachine: "mips", ELFLinkage: "static", ELFStripped: ptr(false), VTClassification: "trojan.mirai/gafgyt",
 		VTDescription: "ELF", VTMalicious: ptr(int64(41)), VTTotal: ptr(int64(62)), VTFirstSeen: known.FirstSubmission,
-		VTLastAnalysis: known.AnalysedAt, VTCheckedAt: known.ObservedAt, EnrichmentStatus: "known"}, Verdict: &known}
+		VTLastAnalysis: known.AnalysedAt, VTCheckedAt: known.ObservedAt, EnrichmentStatus: "known"}, Verdict: &known, TimesSubmitted: ptr(int64(7))}
 	empty := &cowrie.PublishedFile{KnownFile: cowrie.KnownFile{File: cowrie.File{Shasum: sha, First: cowrie.NoTime, Last: cowrie.NoTime},
 		VTFirstSeen: cowrie.NoTime, VTLastAnalysis: cowrie.NoTime, VTCheckedAt: cowrie.NoTime, EnrichmentStatus: "pending"}}
 	return map[string]*cowrie.Change{
@@ -60,7 +59,7 @@ func examples(t testing.TB) map[string]*cowrie.Change {
 		"sighting-bare":   {Kind: cowrie.KindSighting, Key: "00ff/", Sighting: &bare},
 		"file":            {Kind: cowrie.KindFile, Key: sha, File: full},
 		"file-bare":       {Kind: cowrie.KindFile, Key: sha, File: empty},
-		"verdict":         {Kind: cowrie.KindVerdict, Key: sha + "/x/virustotal", Verdict: &cowrie.PublishedVerdict{Verdict: known, Before: &before}},
+		"verdict":         {Kind: cowrie.KindVerdict, Key: sha + "/x/virustotal", Verdict: &cowrie.PublishedVerdict{Verdict: known, Before: &before, TimesSubmitted: ptr(int64(7))}},
 		"verdict-unknown": {Kind: cowrie.KindVerdict, Key: sha + "/x/malwarebazaar", Verdict: &cowrie.PublishedVerdict{Verdict: unknown}},
 	}
 }
@@ -139,7 +138,6 @@ func hostile(t testing.TB, s string, n int) []*cowrie.Change {
 		default:
 			v := c.Verdict
 			v.Classification, v.Description = s, s
-			v.Body = []byte(s)
 			v.Before = nil
 			c.Key += string([]byte{'a' + byte(n/100), '0' + byte(n/10%10), '0' + byte(n%10)})
 		}

@@ -171,7 +171,7 @@ func (s *Store) publishedFiles(ctx context.Context, where string, args []any, f 
 				})
 		}
 		if err == nil && file.Verdict != nil {
-			err = s.withBody(ctx, file.Verdict)
+			file.TimesSubmitted, err = s.timesSubmitted(ctx, file.Verdict)
 		}
 		if err == nil {
 			f(file)
@@ -190,7 +190,7 @@ func (s *Store) publishedVerdicts(ctx context.Context, where string, args []any,
 	for i := 0; err == nil && i < len(list); i++ {
 		v := list[i]
 		if v.Before, err = s.before(ctx, &v.Verdict); err == nil {
-			if err = s.withBody(ctx, &v.Verdict); err == nil {
+			if v.TimesSubmitted, err = s.timesSubmitted(ctx, &v.Verdict); err == nil {
 				f(v)
 			}
 		}
@@ -198,26 +198,27 @@ func (s *Store) publishedVerdicts(ctx context.Context, where string, args []any,
 	return err
 }
 
-// withBody fills in the answer behind a verdict, if it was kept.
-func (s *Store) withBody(ctx context.Context, v *cowrie.Verdict) error {
+// timesSubmitted reads it in the answer behind a verdict, if that was kept.
+func (s *Store) timesSubmitted(ctx context.Context, v *cowrie.Verdict) (*int64, error) {
 	var packed []byte
 	err := s.db.QueryRowContext(ctx, `SELECT coalesce(v.body, (SELECT b.body FROM file_verdicts b WHERE b.shasum = v.shasum AND b.id = v.body_of))
 		FROM file_verdicts v WHERE v.shasum = $1 AND v.observed_at = $2 AND v.source = $3`,
 		v.Shasum, v.ObservedAt.String(), v.Source).Scan(&packed)
 	if err != nil || packed == nil {
-		return s.explain(err)
+		return nil, s.explain(err)
 	}
-	if v.Body, err = s.seal.dec.DecodeAll(packed, nil); err != nil {
-		return fmt.Errorf("the verdict on %s of %s is damaged: %w", v.Shasum, v.ObservedAt, err)
+	body, err := s.seal.dec.DecodeAll(packed, nil)
+	if err != nil {
+		return nil, fmt.Errorf("the verdict on %s of %s is damaged: %w", v.Shasum, v.ObservedAt, err)
 	}
-	return nil
+	return cowrie.TimesSubmitted(body), nil
 }
 
 // Published notes, in one transaction, what came of changes: what was answered leaves
 // the outbox unless it has changed meanwhile, and what was refused is put there, with
 // the reason. How far others were told is p, if that is not nil.
 func (s *Store) Published(ctx context.Context, p *cowrie.Publishing, answers []cowrie.Answer) error {
-	return s.adding(ctx, func(a *appending) error {
+	err := s.adding(ctx, func(a *appending) error {
 		refused := a.insert("outbox", "kind", `"key"`, "revision", "problem")
 		refused.tail = ` ON CONFLICT (kind, "key") DO UPDATE SET problem = excluded.problem WHERE outbox.revision <= excluded.revision`
 		for i := range answers {
@@ -235,11 +236,16 @@ func (s *Store) Published(ctx context.Context, p *cowrie.Publishing, answers []c
 		if err := refused.done(); err != nil {
 			return err
 		}
+		Reached("publish: before commit")
 		if p == nil {
 			return nil
 		}
 		return a.setPublishing(p)
 	})
+	if err == nil {
+		Reached("publish: after commit")
+	}
+	return err
 }
 
 // Refused calls f for the changes that were refused.
