@@ -60,6 +60,14 @@ func (it *item) size() int { return len(it.body) + len(it.id) + len(it.index) + 
 // server has made one of its name.
 var errLost = errors.New("is no data stream any more, but an index: delete it, and run \"midden elastic install\" and \"midden elastic publish --rebuild\"")
 
+// leftError says that items are to be sent again.
+type leftError struct {
+	left, of int
+	why      string // of the first
+}
+
+func (e *leftError) Error() string { return fmt.Sprintf("%d of %d items: %s", e.left, e.of, e.why) }
+
 // bulk makes one request and looks at each answer. What is neither done nor refused is
 // to be sent again. If there is an error that may pass, it is not known what was done.
 func (c *Client) bulk(ctx context.Context, items []*item) error {

@@ -199,7 +199,8 @@ func (e *Error) passing() bool {
 // has too much to do.
 func IsPassing(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && e.passing()
+	var left *leftError
+	return errors.As(err, &e) && e.passing() || errors.As(err, &left)
 }
 
 func isStatus(err error, status int) bool {

@@ -200,7 +200,7 @@ func build(c *cowrie.Change, now time.Time) ([]byte, error) {
 	d := document{ECS: ecs{ecsVersion}, Event: event{Module: "cowrie", ID: documentID(c), Ingested: at(cowrie.FromStd(now))}}
 	when := cowrie.NoTime
 	switch {
-	case c.Body != nil:
+	case c.Kind == cowrie.KindReport:
 		return oneLine(c.Body)
 	case c.Sighting != nil:
 		when = d.ofSighting(c.Sighting)

@@ -97,6 +97,7 @@ func (p *Publisher) Run(ctx context.Context) (Summary, error) {
 	if err := p.again(ctx, func() error { return p.begin(ctx) }); err != nil {
 		return p.summary, err
 	}
+	p.calm()
 	for {
 		err := p.pass(ctx)
 		if err != nil || !p.Follow {
@@ -294,7 +295,6 @@ func (p *Publisher) again(ctx context.Context, f func() error) error {
 	for {
 		err := f()
 		if err == nil {
-			p.calm()
 			return nil
 		}
 		if err := p.pause(ctx, err); err != nil {

@@ -102,7 +102,7 @@ func (p *Publisher) send(ctx context.Context, items []*item) error {
 			if len(left) < len(some) {
 				p.calm()
 			}
-			err = &Error{Doing: fmt.Sprintf("POST /_bulk, %d of %d items", len(left), len(some)), Status: left[0].status, Reason: left[0].why}
+			err = &leftError{len(left), len(some), left[0].why}
 		case IsPassing(err):
 			for _, it := range some {
 				it.unsure = it.verb == "create" || it.Kind == cowrie.KindReport
