@@ -93,7 +93,7 @@ func (c *Client) bulk(ctx context.Context, items []*item) error {
 		for _, a := range answer.Items[i] {
 			it.status, it.why = a.Status, fmt.Sprint("HTTP ", a.Status)
 			if a.Error != nil {
-				it.why += ": " + a.Error.Type + ": " + a.Error.text()
+				it.why = clip(c.clean(it.why + ": " + a.Error.Type + ": " + a.Error.text()))
 			}
 			if err := it.answered(a.Index); err != nil {
 				return err

@@ -43,9 +43,11 @@ type Options struct {
 
 // Client talks to one cluster. It may be used by several goroutines at once.
 type Client struct {
-	nodes     []*url.URL // without user and password
-	node      atomic.Int64
-	authorize func(http.Header) // what is secret is in here alone
+	nodes []*url.URL // without user and password
+	node  atomic.Int64
+	// What is secret is in functions alone: no way of printing looks into them.
+	authorize func(http.Header)
+	clean     func(string) string // takes what is secret out of a text of others
 	transport http.RoundTripper
 	gzip      bool
 	agent     string
@@ -91,8 +93,8 @@ func NewClient(o Options) (*Client, error) {
 		u.User, u.Path, u.RawPath = nil, strings.TrimRight(u.Path, "/"), ""
 		c.nodes = append(c.nodes, u)
 	}
-	header := ""
-	switch key := o.APIKey.Reveal(); {
+	header, key := "", o.APIKey.Reveal()
+	switch {
 	case key != "":
 		if strings.Contains(key, ":") { // id:key, not encoded yet
 			key = base64.StdEncoding.EncodeToString([]byte(key))
@@ -109,6 +111,13 @@ func NewClient(o Options) (*Client, error) {
 			h.Set("Authorization", header)
 		}
 	}
+	var hidden []string
+	for _, s := range []string{header, strings.TrimPrefix(strings.TrimPrefix(header, "Basic "), "ApiKey "), key, password} {
+		if s != "" {
+			hidden = append(hidden, s, "[hidden]")
+		}
+	}
+	c.clean = strings.NewReplacer(hidden...).Replace
 	transport := source.NewTransport()
 	if len(o.CA) > 0 {
 		pool, err := x509.SystemCertPool()
@@ -190,7 +199,7 @@ func (e *Error) Error() string {
 func (e *Error) passing() bool {
 	switch e.Status {
 	case 0, http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return !errors.Is(e.Err, context.Canceled)
+		return true
 	}
 	return false
 }
@@ -259,7 +268,7 @@ func (c *Client) ask(ctx context.Context, node *url.URL, method, path, contentTy
 		case limited.Err() != nil:
 			err = fmt.Errorf("no whole answer in %v", c.timeout)
 		}
-		return &Error{Doing: doing, Err: err}
+		return &Error{Doing: doing, Err: errors.New(c.clean(err.Error()))}
 	}
 	request, err := http.NewRequestWithContext(limited, method, node.String()+path, bytes.NewReader(body))
 	if err != nil {
@@ -287,7 +296,7 @@ func (c *Client) ask(ctx context.Context, node *url.URL, method, path, contentTy
 		return fail(errors.New("the answer is too large"))
 	}
 	if response.StatusCode >= 300 {
-		return refusal(doing, response.StatusCode, answer)
+		return c.refusal(doing, response.StatusCode, answer)
 	}
 	if into == nil {
 		return nil
@@ -300,15 +309,16 @@ func (c *Client) ask(ctx context.Context, node *url.URL, method, path, contentTy
 
 // refusal reads why a server says no: an object with a type and a reason, or a text, or
 // a page of a proxy.
-func refusal(doing string, status int, answer []byte) *Error {
+func (c *Client) refusal(doing string, status int, answer []byte) *Error {
 	e := &Error{Doing: doing, Status: status}
 	var body struct{ Error json.RawMessage }
 	var cause cause
 	if json.Unmarshal(answer, &body) == nil && json.Unmarshal(body.Error, &cause) == nil && cause.Type != "" {
 		e.Type, e.Reason = cause.Type, cause.text()
 	} else if json.Unmarshal(body.Error, &e.Reason) != nil {
-		e.Reason = source.Clip(strings.TrimSpace(string(answer)))
+		e.Reason = strings.TrimSpace(string(answer))
 	}
+	e.Type, e.Reason = c.clean(e.Type), clip(c.clean(e.Reason))
 	return e
 }
 
@@ -319,14 +329,19 @@ type cause struct {
 	CausedBy *cause `json:"caused_by"`
 }
 
-// text is the reason with what is behind it, of a sane length.
+// text is the reason with what is behind it.
 func (c *cause) text() string {
 	text := c.Reason
 	if c.CausedBy != nil && c.CausedBy.Reason != "" {
 		text += ": " + c.CausedBy.Reason
 	}
-	if len(text) > 1000 {
-		text = strings.ToValidUTF8(text[:1000], "") + "…"
-	}
 	return text
+}
+
+// clip cuts a text of a server to a sane length.
+func clip(s string) string {
+	if len(s) > 1000 {
+		s = s[:1000] + "…"
+	}
+	return strings.ToValidUTF8(s, "\ufffd")
 }

@@ -539,3 +539,10 @@ func (f *Fake) item(verb string, at *string, id string, requireAlias bool, versi
 	}
 	return 201, "", ""
 }
+
+// Echo starts a server that answers in a way of its own, and returns its URL.
+func Echo(t testing.TB, f http.HandlerFunc) string {
+	s := httptest.NewServer(f)
+	t.Cleanup(s.Close)
+	return s.URL
+}
