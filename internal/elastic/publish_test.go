@@ -473,7 +473,7 @@ func TestFaults(t *testing.T) {
 		"too much to do":  {{Status: 429}, {Status: 429}},
 		"some items":      {{Items: 429, Every: 2}, {Items: 429, Every: 3}, {Items: 503, Every: 1}},
 		"a proxy's error": {{Status: 502}, {Status: 503}, {Status: 504}},
-		"an answer cut":   {{Cut: true}, {Cut: true}},
+		"an answer cut":   {{Cut: true}, {Cut: true}, {Short: true}},
 		"no answer":       {{Silent: true}},
 		"too large":       {{Status: 413}, {Status: 413}},
 		"all":             {{Status: 413}, {Cut: true}, {Items: 429, Every: 2}, {Silent: true}, {Status: 502}, {Items: 500, Every: 4}},
@@ -507,6 +507,27 @@ func TestFaults(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestTooLarge: requests become as small as the server takes them; a document that is
+// larger alone is refused, and the others are not.
+func TestTooLarge(t *testing.T) {
+	t.Parallel()
+	onFakes(t, func(t *testing.T, s *server) {
+		s.install(t)
+		db := newDatabaseWith(t, 30)
+		long := sighting(30)
+		long.Destfile = strings.Repeat("x", 4000)
+		db.see(long)
+		s.fake.MaxBody = 5000
+		same(t, "published", s.publish(t, db), Summary{Sightings: 30, Files: 31, Refused: 1})
+		s.holds(t, 30, 31, 0)
+		s.fake.MaxBody = 0
+		if n, err := db.RetryRefused(t.Context()); n != 1 || err != nil {
+			t.Error(n, err)
+		}
+		same(t, "again", s.publish(t, db), Summary{Sightings: 1})
+	})
 }
 
 // TestUnknownOutcome: a request that was done but not answered, and a rollover before it is

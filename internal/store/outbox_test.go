@@ -118,6 +118,24 @@ func TestOutbox(t *testing.T) {
 	}
 }
 
+// TestOutboxOfABatch: of a file that a batch changes in more than one way there is one
+// row, which PostgreSQL insists on: no statement changes a row twice.
+func TestOutboxOfABatch(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t)
+	db.publishes(t)
+	const files = 150
+	var lines [][]byte
+	for n := range files {
+		lines = append(lines, fmt.Appendf(nil, `{"eventid":"cowrie.session.file_upload","session":"w","timestamp":"2026-01-03T00:00:00Z","shasum":"%s"}`, sha(n)),
+			fmt.Appendf(nil, `{"eventid":"cowrie.virustotal.scanfile","session":"w","timestamp":"2026-01-03T00:00:01Z","sha256":"%s","positives":4,"total":60}`, sha(n)))
+	}
+	db.load(t, lines...)
+	if waiting, _, err := db.InOutbox(t.Context()); waiting != 3*files || err != nil {
+		t.Errorf("%d changes of %d files, %v", waiting, files, err)
+	}
+}
+
 // TestOutboxOfRawEvents: what a backfill finds is noted, too, and what comes out of the
 // shadow.
 func TestOutboxOfRawEvents(t *testing.T) {
@@ -262,7 +280,7 @@ func TestPublishing(t *testing.T) {
 	want := cowrie.Publishing{Cluster: "c", Prefix: "p", InFlight: 3, Scan: cowrie.KindFile, After: "k", Index: "i", StartedAt: cowrie.FromStd(time.Unix(1e9, 0))}
 	must(t, db.SetPublishing(t.Context(), &want))
 	db.see(t, 1)
-	want.Cluster, want.Index, want.Revision = "d", "", 2
+	want.Cluster, want.Prefix, want.InFlight, want.Scan, want.After, want.Index, want.Revision = "d", "q", 4, cowrie.KindVerdict, "l", "", 2
 	must(t, db.Published(t.Context(), &want, nil))
 	if p, err := db.Publishing(t.Context()); err != nil || *p != want {
 		t.Errorf("%+v, %v; want %+v", p, err, want)

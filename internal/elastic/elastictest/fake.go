@@ -24,6 +24,8 @@ import (
 // run on both.
 type Fake struct {
 	URL string
+	// MaxBody is how large a bulk request may be, in bytes; 0: as large as it is.
+	MaxBody int
 	// Reject, if not nil, returns why a document is refused; "" if it is not.
 	Reject func(index, id string, document map[string]any) string
 
@@ -61,8 +63,8 @@ type Fault struct {
 	// Items is the status of every so-manieth item of those that are done: Every 2 is
 	// every other one, beginning with the first.
 	Items, Every int
-	// Cut: what was done is answered half. Silent: it is not answered before the client gives up.
-	Cut, Silent bool
+	// Cut: what was done is answered half. Short: all items but the last are. Silent: it is not answered before the client gives up.
+	Cut, Short, Silent bool
 	// Then, if not nil, is called when it is done, before it is answered.
 	Then func()
 }
@@ -419,6 +421,9 @@ func (f *Fake) bulk(w http.ResponseWriter, r *http.Request, body []byte) {
 	if len(f.faults) > 0 {
 		fault, f.faults = f.faults[0], f.faults[1:]
 	}
+	if f.MaxBody > 0 && len(body) > f.MaxBody {
+		fault.Status = http.StatusRequestEntityTooLarge
+	}
 	if fault.Status != 0 {
 		f.mu.Unlock()
 		w.WriteHeader(fault.Status)
@@ -434,6 +439,9 @@ func (f *Fake) bulk(w http.ResponseWriter, r *http.Request, body []byte) {
 	f.mu.Unlock()
 	if fault.Then != nil {
 		fault.Then()
+	}
+	if fault.Short {
+		items = items[:len(items)-1]
 	}
 	text, _ := json.Marshal(map[string]any{"errors": failed, "items": items})
 	switch {
