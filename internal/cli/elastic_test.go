@@ -96,6 +96,9 @@ func TestElastic(t *testing.T) {
 		t.Errorf("it acts on the terminal: %q", out)
 	}
 	s.fake.Reject = nil
+	if out := s.call("", "doctor").with(0).out; !strings.Contains(out, "0 changes wait; 1 document was refused") {
+		t.Errorf("the doctor says %s", out)
+	}
 	s.elastic("", "publish").with(0)
 	s.elastic("", "refused", "retry").with(0)
 	has(t, record(t, s.elastic("", "publish", "-o", "json").with(0).out), map[string]any{"files": 1, "refused_in_all": 0})

@@ -54,5 +54,6 @@ func (i *Info) atLeast(major, minor int) bool {
 	return have[0] > major || have[0] == major && have[1] >= minor
 }
 
-// matchOnly reports whether fields can be match_only_text.
-func (i *Info) matchOnly() bool { return !i.OpenSearch || i.atLeast(2, 12) }
+// matchOnly reports whether fields can be match_only_text. An old OpenSearch can be
+// told to say that it is 7.10.2.
+func (i *Info) matchOnly() bool { return !i.OpenSearch || i.atLeast(2, 12) && i.Version != "7.10.2" }

@@ -100,10 +100,14 @@ func (p *Publisher) Run(ctx context.Context) (Summary, error) {
 	p.calm()
 	for {
 		err := p.pass(ctx)
-		if err != nil || !p.Follow {
-			return p.summary, err
+		switch {
+		case p.Follow && errors.Is(err, cowrie.ErrUnavailable): // the database will be back
+			err = p.pause(ctx, err)
+		case err == nil && p.Follow:
+			p.calm()
+			err = p.Sleep(ctx, every)
 		}
-		if err := p.Sleep(ctx, every); err != nil {
+		if err != nil || !p.Follow {
 			return p.summary, err
 		}
 	}
@@ -306,7 +310,7 @@ func (p *Publisher) again(ctx context.Context, f func() error) error {
 // pause waits before something is tried again; longer, if it was in vain before. It
 // returns the error if that would be in vain.
 func (p *Publisher) pause(ctx context.Context, err error) error {
-	if !IsPassing(err) {
+	if !IsPassing(err) && !errors.Is(err, cowrie.ErrUnavailable) {
 		return err
 	}
 	if !p.Follow && p.waited >= patience {
@@ -314,7 +318,7 @@ func (p *Publisher) pause(ctx context.Context, err error) error {
 	}
 	p.wait = min(max(2*p.wait, firstWait), longestWait)
 	wait := p.wait/2 + rand.N(p.wait/2)
-	p.Log.Warn("waiting for the cluster", "for", wait.Round(time.Millisecond), "because", err)
+	p.Log.Warn("waiting", "for", wait.Round(time.Millisecond), "because", err)
 	p.waited += wait
 	return p.Sleep(ctx, wait)
 }

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"midden/internal/cowrie"
+	"midden/internal/store"
 	"midden/internal/store/storetest"
 )
 
@@ -285,4 +287,23 @@ func TestPublishing(t *testing.T) {
 	if p, err := db.Publishing(t.Context()); err != nil || *p != want {
 		t.Errorf("%+v, %v; want %+v", p, err, want)
 	}
+}
+
+// TestPublicationLock: one publishes at a time, and keeps nobody else back.
+func TestPublicationLock(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t)
+	maintains, err := db.Hold("verify --repair")
+	must(t, err)
+	defer maintains()
+	release, err := db.HoldPublication("elastic publish")
+	must(t, err)
+	var held *store.HeldError
+	if _, err := db.HoldPublication("elastic stop"); !errors.As(err, &held) || !strings.Contains(err.Error(), "midden elastic publish, process") {
+		t.Errorf("a second one: %v", err)
+	}
+	release()
+	again, err := db.HoldPublication("elastic publish")
+	must(t, err)
+	again()
 }
