@@ -29,6 +29,18 @@ type Change struct {
 	Body     []byte // of a report, JSON
 }
 
+// Size is about how many bytes the texts of a change take.
+func (c *Change) Size() int {
+	n := len(c.Body)
+	if s := c.Sighting; s != nil {
+		n += len(s.Session) + len(s.Sensor) + len(s.Filename) + len(s.Destfile) + len(s.URL) + len(s.Outfile)
+	}
+	if f := c.File; f != nil {
+		n += len(f.Name) + len(f.URL)
+	}
+	return n
+}
+
 // PublishedFile is a file with what VirusTotal said of it last; nil if that is not
 // shown.
 type PublishedFile struct {

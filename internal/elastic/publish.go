@@ -46,7 +46,6 @@ type Publisher struct {
 	unsure  int64 // changes up to this revision may have been sent by one who was killed
 	limit   int   // bytes of a request now
 	most    int   // bytes of a request that the server takes
-	rows    int   // of a table or the outbox, read at once
 	wait    time.Duration
 	waited  time.Duration // since there was progress
 	summary Summary
@@ -54,6 +53,10 @@ type Publisher struct {
 
 // DefaultBatch is how many bytes a request has.
 const DefaultBatch = 6 << 20
+
+// rows is how many changes are read at once: as many as make a request of nearly that
+// size. The texts of one take 20 KB at the most.
+const rows = 5000
 
 // Requests are not made smaller than this, but for one document that is larger.
 const leastBatch = 64 << 10
@@ -89,7 +92,7 @@ var (
 // Run tells the cluster what it was not told yet: all that there is the first time,
 // later what has changed. Stopped at any point, the next one goes on where it was.
 func (p *Publisher) Run(ctx context.Context) (Summary, error) {
-	p.names, p.most, p.rows = names(p.Prefix), p.Batch, 1000
+	p.names, p.most = names(p.Prefix), p.Batch
 	if p.most == 0 {
 		p.most = DefaultBatch
 	}
@@ -207,7 +210,7 @@ func (p *Publisher) pass(ctx context.Context) error {
 		}
 	}
 	for {
-		list, err := p.Store.Outbox(ctx, math.MaxInt64, p.rows)
+		list, err := p.Store.Outbox(ctx, math.MaxInt64, rows)
 		if err != nil || len(list) == 0 {
 			return err
 		}
@@ -232,7 +235,7 @@ func (p *Publisher) scan(ctx context.Context) error {
 		}
 	}
 	for {
-		list, err := p.Store.Scan(ctx, kind, p.state.After, p.rows)
+		list, err := p.Store.Scan(ctx, kind, p.state.After, rows)
 		if err != nil {
 			return err
 		}

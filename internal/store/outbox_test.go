@@ -307,3 +307,47 @@ func TestPublicationLock(t *testing.T) {
 	must(t, err)
 	again()
 }
+
+// TestPortions: of long texts fewer things are read at once, and none is left out.
+func TestPortions(t *testing.T) {
+	t.Parallel()
+	db := newDatabase(t)
+	db.publishes(t)
+	const sightings = 1200
+	m := &cowrie.Mend{}
+	long := strings.Repeat("x", 4090)
+	for n := range sightings {
+		m.Missing = append(m.Missing, cowrie.StoredSighting{Place: cowrie.Place{Segment: 1}, Sighting: cowrie.Sighting{Shasum: sha(0), Session: fmt.Sprint("s", n),
+			Kind: cowrie.Upload, SeenAt: minute(n), Filename: long, Destfile: long, URL: long, Outfile: long}})
+	}
+	must(t, db.Mend(t.Context(), m))
+	seen, after, most := 0, "", 0
+	for {
+		list, err := db.Scan(t.Context(), cowrie.KindSighting, after, sightings)
+		must(t, err)
+		if len(list) == 0 {
+			break
+		}
+		seen, most, after = seen+len(list), max(most, len(list)), list[len(list)-1].Key
+	}
+	if seen != sightings || most > sightings/2 {
+		t.Errorf("%d of %d sightings, %d at once", seen, sightings, most)
+	}
+	seen, most = 0, 0
+	for {
+		list, err := db.Outbox(t.Context(), 1<<40, 2*sightings)
+		must(t, err)
+		if len(list) == 0 {
+			break
+		}
+		var answers []cowrie.Answer
+		for _, c := range list {
+			answers = append(answers, cowrie.Answer{Change: c})
+		}
+		must(t, db.Published(t.Context(), nil, answers))
+		seen, most = seen+len(list), max(most, len(list))
+	}
+	if seen != sightings+1 || most > sightings/2 {
+		t.Errorf("%d of %d changes, %d at once", seen, sightings+1, most)
+	}
+}

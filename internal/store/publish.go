@@ -47,8 +47,12 @@ func (s *Store) StopPublishing(ctx context.Context) error {
 	})
 }
 
+// changesBytes is how much text of changes is read at once, about.
+const changesBytes = 8 << 20
+
 // Outbox returns the first changes in the outbox that were not refused, up to a
-// revision, no more than max: as they are now, which may be later.
+// revision, no more than max and than a few megabytes: as they are now, which may be
+// later.
 func (s *Store) Outbox(ctx context.Context, through int64, max int) ([]*cowrie.Change, error) {
 	var list []*cowrie.Change
 	err := s.each(ctx, `SELECT kind, "key", revision, body FROM outbox WHERE problem IS NULL AND revision <= $1
@@ -60,8 +64,12 @@ func (s *Store) Outbox(ctx context.Context, through int64, max int) ([]*cowrie.C
 		list = append(list, c)
 		return err
 	})
+	size := 0
 	for i := 0; err == nil && i < len(list); i++ {
 		err = s.now(ctx, list[i])
+		if size += list[i].Size(); size > changesBytes {
+			list = list[:i+1]
+		}
 	}
 	return list, err
 }
@@ -75,7 +83,10 @@ func (s *Store) now(ctx context.Context, c *cowrie.Change) error {
 			return err
 		}
 		return s.publishedSightings(ctx, ` WHERE session_id = $1 AND sighting_key = $2`, []any{session, key},
-			func(_ string, sighting *cowrie.Sighting) { c.Sighting = sighting })
+			func(_ string, sighting *cowrie.Sighting) error {
+				c.Sighting = sighting
+				return nil
+			})
 	case cowrie.KindFile:
 		return s.publishedFiles(ctx, ` WHERE f.shasum = $1`, []any{c.Key}, func(f *cowrie.PublishedFile) { c.File = f })
 	case cowrie.KindVerdict:
@@ -90,12 +101,13 @@ func (s *Store) now(ctx context.Context, c *cowrie.Change) error {
 }
 
 // Scan returns things of a kind in order of their keys, those behind a key, no more
-// than max, with the revision that was the last one before.
+// than max and than a few megabytes, with the revision that was the last one before.
 func (s *Store) Scan(ctx context.Context, kind, after string, max int) (list []*cowrie.Change, err error) {
 	var revision int64
 	if err := s.db.QueryRowContext(ctx, `SELECT revision FROM publishing`).Scan(&revision); err != nil {
 		return nil, s.explain(err)
 	}
+	size := 0
 	add := func(key string) *cowrie.Change {
 		c := &cowrie.Change{Kind: kind, Key: key, Revision: revision}
 		list = append(list, c)
@@ -110,7 +122,17 @@ func (s *Store) Scan(ctx context.Context, kind, after string, max int) (list []*
 			}
 		}
 		err = s.publishedSightings(ctx, ` WHERE (session_id, sighting_key) > ($1, $2) ORDER BY session_id, sighting_key LIMIT $3`,
-			[]any{session, key, max}, func(name string, sighting *cowrie.Sighting) { add(name).Sighting = sighting })
+			[]any{session, key, max}, func(name string, sighting *cowrie.Sighting) error {
+				c := add(name)
+				c.Sighting = sighting
+				if size += c.Size(); size > changesBytes {
+					return errEnough
+				}
+				return nil
+			})
+		if err == errEnough {
+			err = nil
+		}
 	case cowrie.KindFile:
 		err = s.publishedFiles(ctx, ` WHERE f.shasum > $1 ORDER BY f.shasum LIMIT $2`, []any{after, max},
 			func(f *cowrie.PublishedFile) { add(f.Shasum).File = f })
@@ -133,7 +155,7 @@ func (s *Store) Scan(ctx context.Context, kind, after string, max int) (list []*
 }
 
 // publishedSightings calls f for sightings, each with its name.
-func (s *Store) publishedSightings(ctx context.Context, where string, args []any, f func(name string, sighting *cowrie.Sighting)) error {
+func (s *Store) publishedSightings(ctx context.Context, where string, args []any, f func(name string, sighting *cowrie.Sighting) error) error {
 	return s.each(ctx, `SELECT sighting_key, shasum, session_id, sensor, src_ip, kind, seen_at, filename, destfile, download_url,
 		outfile, duplicate FROM file_sightings`+where, args, func(scan func(...any) error) error {
 		var key []byte
@@ -141,11 +163,11 @@ func (s *Store) publishedSightings(ctx context.Context, where string, args []any
 		row := &cowrie.Sighting{}
 		err := scan(&key, &row.Shasum, &row.Session, scanText{&row.Sensor}, scanText{&row.SrcIP}, &row.Kind, scanTime{&row.SeenAt},
 			scanText{&row.Filename}, scanText{&row.Destfile}, scanText{&row.URL}, &kept, &row.Duplicate)
-		if err == nil {
-			row.Outfile = outfile(kept, row.Shasum)
-			f(sightingName(row.Session, key), row)
+		if err != nil {
+			return err
 		}
-		return err
+		row.Outfile = outfile(kept, row.Shasum)
+		return f(sightingName(row.Session, key), row)
 	})
 }
 
