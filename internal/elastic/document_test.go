@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"midden/internal/cowrie"
+	"midden/internal/report"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -161,6 +163,29 @@ func TestHostileDocuments(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestReportMappings: every field of a report is mapped.
+func TestReportMappings(t *testing.T) {
+	t.Parallel()
+	mapped := flatten(template("reports.json")["properties"])
+	var walk func(at string, of reflect.Type)
+	walk = func(at string, of reflect.Type) {
+		for of.Kind() == reflect.Slice || of.Kind() == reflect.Pointer {
+			of = of.Elem()
+		}
+		if of.Kind() != reflect.Struct {
+			if mapped[at+".type"] == "" {
+				t.Errorf("%s is not mapped", at)
+			}
+			return
+		}
+		for _, f := range reflect.VisibleFields(of) {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			walk(strings.TrimPrefix(at+".properties."+name, ".properties."), f.Type)
+		}
+	}
+	walk("", reflect.TypeFor[report.Document]())
 }
 
 // TestReportFields: every name that the index templates of cowrieprocessor mapped is mapped.

@@ -2,6 +2,7 @@ package elastic
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -435,16 +436,17 @@ func TestNodeHostile(t *testing.T) { onNode(t, testHostile) }
 func testHostile(t *testing.T, s *server) {
 	s.install(t)
 	db := newDatabase(t)
+	odd := slices.Concat(odd, naughty(t))
 	var list []cowrie.Sighting
 	for i, text := range odd {
 		list = append(list, cowrie.Sighting{Shasum: sha(i), Session: "s" + text, Kind: cowrie.Download, SeenAt: cowrie.NoTime, Sensor: text,
 			SrcIP: text, Filename: text, Destfile: text, URL: text, Outfile: text})
 	}
-	for i, at := range []string{"0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "1969-12-31T23:59:59Z"} {
-		list = append(list, cowrie.Sighting{Shasum: sha(900 + i), Session: "t", Kind: cowrie.Disk, SeenAt: moment(t, at)})
-	}
 	for i := range list { // as the loader has them
 		list[i].Session = clipped(list[i].Session, 256)
+	}
+	for i, at := range []string{"0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "1969-12-31T23:59:59Z"} {
+		list = append(list, cowrie.Sighting{Shasum: sha(10000 + i), Session: "t", Kind: cowrie.Disk, SeenAt: moment(t, at)})
 	}
 	db.see(list...)
 	for i, text := range odd {
@@ -457,6 +459,23 @@ func testHostile(t *testing.T, s *server) {
 	n := int64(len(list))
 	same(t, "published", s.publish(t, db), Summary{Sightings: n, Files: n, Verdicts: int64(len(odd))})
 	s.holds(t, int(n), int(n), len(odd))
+}
+
+// naughty are the texts of the big list of naughty strings, where it is.
+func naughty(t testing.TB) (texts []string) {
+	data, err := os.ReadFile("../../../shared/data/hostile/blns.base64.json")
+	if err != nil {
+		t.Logf("the big list of naughty strings is not there: %v", err)
+		return nil
+	}
+	var list [][]byte
+	if err := json.Unmarshal(data, &list); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range list {
+		texts = append(texts, string(text))
+	}
+	return texts
 }
 
 func clipped(s string, n int) string {
