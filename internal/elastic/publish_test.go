@@ -370,9 +370,8 @@ func TestNodeRebuild(t *testing.T) { onNode(t, testRebuild) }
 // that was interrupted is gone on with, and a second one leaves nothing of the first.
 func testRebuild(t *testing.T, s *server) {
 	s.install(t)
-	db := newDatabase(t)
+	db := newDatabaseWith(t, 20)
 	for n := range 20 {
-		db.see(sighting(n))
 		db.says(n, 1, n)
 	}
 	s.publish(t, db)
@@ -449,12 +448,14 @@ func testHostile(t *testing.T, s *server) {
 		list = append(list, cowrie.Sighting{Shasum: sha(10000 + i), Session: "t", Kind: cowrie.Disk, SeenAt: moment(t, at)})
 	}
 	db.see(list...)
+	var verdicts []cowrie.Verdict
 	for i, text := range odd {
 		v := cowrie.NewVerdict(sha(i), cowrie.SourceVirusTotal, 1.7e15)
 		v.Malicious, v.Total, v.Classification, v.Description = 1, 2, text, text
-		if _, err := db.AddVerdicts(t.Context(), []cowrie.Verdict{v}); err != nil {
-			t.Fatal(err)
-		}
+		verdicts = append(verdicts, v)
+	}
+	if _, err := db.AddVerdicts(t.Context(), verdicts); err != nil {
+		t.Fatal(err)
 	}
 	n := int64(len(list))
 	same(t, "published", s.publish(t, db), Summary{Sightings: n, Files: n, Verdicts: int64(len(odd))})
@@ -506,10 +507,7 @@ func TestFaults(t *testing.T) {
 			}
 			s := &server{name, c, DefaultPrefix, fake}
 			s.install(t)
-			db := newDatabase(t)
-			for n := range 40 {
-				db.see(sighting(n))
-			}
+			db := newDatabaseWith(t, 40)
 			p := s.publisher(t, db)
 			p.Batch = 8 << 10
 			fake.Next(faults...)
@@ -616,9 +614,11 @@ func TestGiveUp(t *testing.T) {
 
 func newDatabaseWith(t testing.TB, n int) *database {
 	db := newDatabase(t)
+	var list []cowrie.Sighting
 	for i := range n {
-		db.see(sighting(i))
+		list = append(list, sighting(i))
 	}
+	db.see(list...)
 	return db
 }
 
