@@ -9,7 +9,7 @@ BIN     := bin/midden
 
 .PHONY: help
 help: ## Explain the targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build bin/midden, one static binary
@@ -23,6 +23,11 @@ demo: build ## Load the example logs and show which files attackers dropped
 test: ## Run all tests under the race detector (a few minutes)
 	@scripts/need.sh gcc:gcc gcc:libc6-dev initdb:postgresql
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+
+.PHONY: test-opensearch
+test-opensearch: ## Run the tests that need a real OpenSearch node, fetched from Maven Central
+	@scripts/opensearch.sh bin/opensearch
+	MIDDEN_TEST_ENGINE=sqlite MIDDEN_TEST_OPENSEARCH=$(CURDIR)/bin/opensearch $(GO) test -count=1 -timeout 10m -run Node ./internal/elastic/...
 
 .PHONY: lint
 lint: ## Run gofmt, go vet and staticcheck

@@ -57,6 +57,13 @@ func (a *app) doctor(ctx context.Context, deep bool) error {
 	if err := db.Doctor(ctx, deep, staging, each); err != nil {
 		return err
 	}
+	if c, err := publishingCheck(ctx, db); err != nil {
+		return err
+	} else if c != nil {
+		if err := each(*c); err != nil {
+			return err
+		}
+	}
 	if dir := a.config.VirusTotal.Cache; dir != "" {
 		if err := each(a.checkCache(ctx, db, a.besideConfig(dir))); err != nil {
 			return err
@@ -98,6 +105,27 @@ func (a *app) checkCache(ctx context.Context, db *store.Store, dir string) store
 		c.State, c.Detail = store.CheckOK, fmt.Sprintf("%d answers say the same in both", g.Answers)
 	}
 	return c
+}
+
+// publishingCheck tells what a cluster is still to be told; nil if nothing is published.
+func publishingCheck(ctx context.Context, db *store.Store) (*store.Check, error) {
+	p, err := db.Publishing(ctx)
+	if err != nil || p == nil {
+		return nil, err
+	}
+	waiting, refused, err := db.InOutbox(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &store.Check{Name: "published", State: store.CheckOK, Detail: several(int(waiting), "change waits", "changes wait")}
+	if p.Scan != "" {
+		c.Detail += "; not all is told yet: \"midden elastic publish\" goes on"
+	}
+	if refused > 0 {
+		c.State = store.CheckNotice
+		c.Detail += fmt.Sprintf("; %s: \"midden elastic refused list\"", several(int(refused), "document was refused", "documents were refused"))
+	}
+	return c, nil
 }
 
 // checkMode looks who may read the database.

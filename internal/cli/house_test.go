@@ -23,6 +23,7 @@ func TestHouse(t *testing.T) {
 		"enrich/virustotal":     "cowrie enrich/source secret plain",
 		"enrich/hashlookup":     "cowrie enrich/source secret plain",
 		"enrich/abusech":        "cowrie enrich/source secret plain",
+		"elastic":               "cowrie enrich/source secret plain",
 		"ingest":                "cowrie logs",
 		"downloads":             "cowrie plain",
 		"backfill":              "cowrie",

@@ -157,7 +157,7 @@ sightings. It answers from the database instead of scanning the logs.`,
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but errors on standard error")
 	flags.BoolVar(&a.jsonLog, "log-json", false, "log as JSON lines")
 	cmd.AddCommand(a.loadCmd(), a.filesCmd(), a.sessionsCmd(), a.eventsCmd(), a.deadLettersCmd(),
-		a.migrateCmd(), a.backfillCmd(), a.verifyCmd(), a.compactCmd(), a.copyCmd(), a.retainCmd(), a.scanCmd(), a.enrichCmd(), a.quotaCmd(), a.cacheCmd(), a.reportCmd(), a.doctorCmd(), a.synthCmd(), a.versionCmd())
+		a.migrateCmd(), a.backfillCmd(), a.verifyCmd(), a.compactCmd(), a.copyCmd(), a.retainCmd(), a.scanCmd(), a.enrichCmd(), a.elasticCmd(), a.quotaCmd(), a.cacheCmd(), a.reportCmd(), a.doctorCmd(), a.synthCmd(), a.versionCmd())
 	return cmd
 }
 

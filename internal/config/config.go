@@ -32,6 +32,8 @@ type Config struct {
 	Hashlookup    Hashlookup `toml:"hashlookup" takes:"a heading of its own: [hashlookup]"`
 	MalwareBazaar Abusech    `toml:"malwarebazaar" takes:"a heading of its own: [malwarebazaar]"`
 	URLhaus       Abusech    `toml:"urlhaus" takes:"a heading of its own: [urlhaus]"`
+	// Elastic is which Elasticsearch or OpenSearch is told.
+	Elastic Elastic `toml:"elastic" takes:"a heading of its own: [elastic]"`
 	// Sensors are what the file says of sensors.
 	Sensors []Sensor `toml:"sensor" takes:"a heading of its own for each sensor: [[sensor]]"`
 
@@ -69,6 +71,19 @@ type Abusech struct {
 	Key       string `toml:"key" takes:"a reference to the Auth-Key in quotes, such as \"file:/etc/midden/abusech.key\""`
 	BaseURL   string `toml:"base_url" takes:"the URL of a server that answers like the service, in quotes"`
 	PerMinute int64  `toml:"per_minute" takes:"a number of requests, without quotes"`
+}
+
+// Elastic is what a configuration file says of a cluster. What is secret in it are
+// references.
+type Elastic struct {
+	URL      []string `toml:"url" takes:"URLs of a cluster's nodes in quotes, between brackets, as in [\"https://localhost:9200\"]"`
+	CloudID  string   `toml:"cloud_id" takes:"the id of a cluster of Elastic Cloud, in quotes"`
+	User     string   `toml:"user" takes:"the name of a user in quotes"`
+	Password string   `toml:"password" takes:"a reference to the password in quotes, such as \"file:/etc/midden/elastic.password\""`
+	APIKey   string   `toml:"api_key" takes:"a reference to the key in quotes, such as \"file:/etc/midden/elastic.key\""`
+	CAFile   string   `toml:"ca_file" takes:"a file of certificates in quotes"`
+	Prefix   string   `toml:"prefix" takes:"the beginning of the names of indices, in quotes"`
+	Gzip     bool     `toml:"gzip" takes:"true or false, without quotes"`
 }
 
 // AskAgain is how long an answer counts; what is 0 the file does not say.

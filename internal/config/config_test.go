@@ -71,7 +71,7 @@ func TestLoadNoFile(t *testing.T) {
 
 func TestErrors(t *testing.T) {
 	const (
-		there  = "; there are db, use_new_enrichment, virustotal, hashlookup, malwarebazaar, urlhaus, sensor"
+		there  = "; there are db, use_new_enrichment, virustotal, hashlookup, malwarebazaar, urlhaus, elastic, sensor"
 		name   = `sensor.name takes text in quotes, as in name = "dmz-1"`
 		text   = `db takes text in quotes, as in db = "midden.db"`
 		truth  = `use_new_enrichment takes true or false, without quotes`

@@ -216,6 +216,12 @@ func source(t testing.TB) (name, logs string) {
 	if err := s.Retain(t.Context(), cowrie.FromStd(noon.AddDate(-9, 0, 0)), func(store.Dropped) {}); err != nil {
 		t.Fatal(err)
 	}
+	if err := s.SetPublishing(t.Context(), &cowrie.Publishing{Cluster: "c", Prefix: "p", StartedAt: cowrie.FromStd(noon)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.QueueReport(t.Context(), "daily", "id", []byte(`{}`)); err != nil {
+		t.Fatal(err)
+	}
 	db := storetest.Connect(t, name)
 	defer db.Close()
 	for _, statement := range []string{

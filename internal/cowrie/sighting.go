@@ -109,3 +109,27 @@ func earlier(a string, at Time, b string, bt Time) (string, Time) {
 	}
 	return b, bt
 }
+
+// KnownFile is what is known of one content.
+type KnownFile struct {
+	File
+	Size             *int64 // bytes
+	MimeType         string
+	SHA1, MD5        string
+	Entropy          *float64 // bits a byte
+	Head             string   // the first 64 bytes, in hex
+	Interpreter      string
+	ELFClass         *int64
+	ELFOrder         string
+	ELFMachine       string
+	ELFLinkage       string
+	ELFStripped      *bool
+	VTClassification string
+	VTDescription    string
+	VTMalicious      *int64
+	VTTotal          *int64
+	VTFirstSeen      Time
+	VTLastAnalysis   Time
+	VTCheckedAt      Time
+	EnrichmentStatus string
+}

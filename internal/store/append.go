@@ -104,6 +104,7 @@ type appending struct {
 	moved         int64 // raw events up to this id were moved into segments
 	moving        bool  // this batch moves raw events
 	cache         segmentCache
+	outbox        outbox
 	tally         cowrie.Tally
 }
 
@@ -159,8 +160,16 @@ func (s *Store) adding(ctx context.Context, f func(*appending) error) error {
 		if err := f(a); err != nil {
 			return err
 		}
-		return a.runQueued()
+		return a.finish()
 	})
+}
+
+// finish runs what is still to be run.
+func (a *appending) finish() error {
+	if err := a.flushOutbox(); err != nil {
+		return err
+	}
+	return a.runQueued()
 }
 
 func newAppend(ctx context.Context, s *Store, tx *sql.Tx) *appending {

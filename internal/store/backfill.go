@@ -48,7 +48,7 @@ func (s *Store) Backfill(ctx context.Context, b *cowrie.FilesOfRaw, j *cowrie.Jo
 		if err := a.filesOfRaw(b); err != nil {
 			return err
 		}
-		if err := a.runQueued(); err != nil {
+		if err := a.finish(); err != nil {
 			return err
 		}
 		added := a.tally.Sightings + a.verdictsAdded

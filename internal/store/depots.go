@@ -155,6 +155,9 @@ func (a *appending) diskSightings(sensor string, found []cowrie.Found) error {
 			if err := insert.row(shasum, "", orNull(sensor), string(cowrie.Disk), timeText(sighting.SeenAt), key[:]); err != nil {
 				return err
 			}
+			if err := a.changedSighting("", key[:]); err != nil {
+				return err
+			}
 		case have.SeenAt != sighting.SeenAt && cowrie.Earliest(have.SeenAt, sighting.SeenAt) == sighting.SeenAt:
 			if err := a.exec(`UPDATE file_sightings SET seen_at = $1 WHERE session_id = '' AND id = $2`, timeText(sighting.SeenAt), have.ID); err != nil {
 				return err
@@ -241,6 +244,9 @@ func (a *appending) contents(found []cowrie.Found) (n int64, err error) {
 			c.Size, orNull(c.MimeType), c.SHA1, c.MD5, math.Round(c.Entropy*1e4)/1e4, hex.EncodeToString(c.Head), orNull(c.Interpreter),
 			orNull64(int64(c.ELFClass), c.ELFClass == 0), orNull(c.ELFOrder), orNull(c.ELFMachine), orNull(c.ELFLinkage),
 			c.ELFStripped, now, shasum); err != nil {
+			return 0, err
+		}
+		if err := a.changedFile(shasum); err != nil {
 			return 0, err
 		}
 	}

@@ -12,28 +12,7 @@ import (
 )
 
 // File is what is known of one content.
-type File struct {
-	cowrie.File
-	Size             *int64 // bytes
-	MimeType         string
-	SHA1, MD5        string
-	Entropy          *float64 // bits a byte
-	Head             string   // the first 64 bytes, in hex
-	Interpreter      string
-	ELFClass         *int64
-	ELFOrder         string
-	ELFMachine       string
-	ELFLinkage       string
-	ELFStripped      *bool
-	VTClassification string
-	VTDescription    string
-	VTMalicious      *int64
-	VTTotal          *int64
-	VTFirstSeen      cowrie.Time
-	VTLastAnalysis   cowrie.Time
-	VTCheckedAt      cowrie.Time
-	EnrichmentStatus string
-}
+type File = cowrie.KnownFile
 
 // FileFilter says which files. The zero value of a field asks for nothing.
 type FileFilter struct {

@@ -92,6 +92,9 @@ func (a *appending) flushSightings() error {
 		if err != nil {
 			return err
 		}
+		if err := a.changedSighting(s.Session, s.key[:]); err != nil {
+			return err
+		}
 	}
 	if err := insert.done(); err != nil {
 		return err
@@ -367,6 +370,9 @@ func (a *appending) writeFiles(files ...*cowrie.File) error {
 		}
 		if err := insert.row(orNull(f.Session), orNull(f.Name), nameAt, orNull(f.URL), urlAt, timeText(f.First),
 			timeText(f.Last), f.Sightings, f.DiskOnly, now, f.Shasum, status, now); err != nil {
+			return err
+		}
+		if err := a.changedFile(f.Shasum); err != nil {
 			return err
 		}
 	}

@@ -18,18 +18,23 @@ func (s *Store) Changes(ctx context.Context, since cowrie.Time, f func(before, n
 	where.times("observed_at", since.String(), "")
 	return s.verdicts(ctx, verdictColumns+where.clause()+` ORDER BY observed_at, shasum, source`, where.args,
 		func(now *cowrie.Verdict) error {
-			var before *cowrie.Verdict
-			err := s.verdicts(ctx, verdictColumns+` WHERE shasum = $1 AND source = $2 AND observed_at < $3
-				ORDER BY observed_at DESC LIMIT 1`, []any{now.Shasum, now.Source, now.ObservedAt.String()},
-				func(v *cowrie.Verdict) error {
-					before = v
-					return nil
-				})
+			before, err := s.before(ctx, now)
 			if err != nil {
 				return err
 			}
 			return f(before, now)
 		})
+}
+
+// before returns what the source of a verdict had said of the file before; nil if nothing.
+func (s *Store) before(ctx context.Context, now *cowrie.Verdict) (before *cowrie.Verdict, err error) {
+	err = s.verdicts(ctx, verdictColumns+` WHERE shasum = $1 AND source = $2 AND observed_at < $3
+		ORDER BY observed_at DESC LIMIT 1`, []any{now.Shasum, now.Source, now.ObservedAt.String()},
+		func(v *cowrie.Verdict) error {
+			before = v
+			return nil
+		})
+	return before, err
 }
 
 // EachReport calls f for the last report of VirusTotal on each file.

@@ -206,6 +206,9 @@ func (s *Store) Failed(ctx context.Context, source, shasum, reason string, again
 					cowrie.FromStd(a.now).String(), shasum); err != nil {
 					return err
 				}
+				if err := a.changedFile(shasum); err != nil {
+					return err
+				}
 			}
 		}
 		return a.exec(`UPDATE lookups SET state = $1, due_at = $2, failures = failures + 1, error = $3, leased_until = NULL, updated_at = $4

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 
 	"midden/internal/cowrie"
 )
@@ -16,7 +18,15 @@ func (s *Store) Mend(ctx context.Context, m *cowrie.Mend) error {
 		for i := range m.Wrong {
 			w := &m.Wrong[i]
 			touched[w.Shasum] = true
-			if err := a.exec(`DELETE FROM file_sightings WHERE session_id = $1 AND id = $2`, w.Session, w.ID); err != nil {
+			var key []byte
+			err := a.row(`DELETE FROM file_sightings WHERE session_id = $1 AND id = $2 RETURNING sighting_key`, []any{w.Session, w.ID}, &key)
+			if errors.Is(err, sql.ErrNoRows) {
+				continue
+			}
+			if err == nil {
+				err = a.changedSighting(w.Session, key)
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -87,7 +97,10 @@ func (a *appending) remakeFile(shasum string) error {
 	}
 	delete(a.files, shasum)
 	if file == nil {
-		return a.exec(`DELETE FROM files WHERE shasum = $1`, shasum)
+		if err := a.exec(`DELETE FROM files WHERE shasum = $1`, shasum); err != nil {
+			return err
+		}
+		return a.changedFile(shasum)
 	}
 	a.files[shasum] = file // so that its verdicts are shown
 	return a.writeFiles(file)

@@ -134,7 +134,7 @@ type Engine struct {
 	Damage func(context.Context) ([]string, error)
 	// Hold lets one process at a time, among all that use the database, do what
 	// may be done by one only. The error is a *HeldError if there is another.
-	Hold func(what string) (release func(), err error)
+	Hold func(l Lock, what string) (release func(), err error)
 	// Claim takes what a key names for this process; false if another one has it.
 	// Release lets go of all that was claimed, which the end of the process does, too.
 	// Both are nil where several processes do not share work.
@@ -148,6 +148,15 @@ type Engine struct {
 	// cowrieprocessor; nil if there is none.
 	Raw *Raw
 }
+
+// Lock names what one process at a time may do.
+type Lock string
+
+// The locks.
+const (
+	Maintenance Lock = "maintenance"
+	Publication Lock = "publication"
+)
 
 // Statement is one whose result nobody asks for.
 type Statement struct {
@@ -172,7 +181,15 @@ func (s *Store) explain(err error) error { return s.engine.Explain(err) }
 
 // Hold lets one process at a time do what may be done by one only, among all
 // that use the database. The error is a *HeldError if there is another.
-func (s *Store) Hold(what string) (release func(), err error) { return s.engine.Hold(what) }
+func (s *Store) Hold(what string) (release func(), err error) {
+	return s.engine.Hold(Maintenance, what)
+}
+
+// HoldPublication is Hold for who publishes, which others may do nothing against but
+// publish, too.
+func (s *Store) HoldPublication(what string) (release func(), err error) {
+	return s.engine.Hold(Publication, what)
+}
 
 // Close closes the database.
 func (s *Store) Close() error {

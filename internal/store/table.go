@@ -47,6 +47,8 @@ var tables = []table{
 	{name: "quota"},
 	{name: "quota_limits"},
 	{name: "quota_requests"},
+	{name: "publishing"},
+	{name: "outbox"},
 	{name: "ingest_cursors", old: true},
 	{name: "log_files"},
 }

@@ -43,6 +43,11 @@ func (a *appending) flushVerdicts() error {
 			return err
 		}
 		a.verdictsAdded += n
+		if n > 0 {
+			if err := a.changedVerdict(v); err != nil {
+				return err
+			}
+		}
 		if n > 0 && !a.answered {
 			if err := a.exec(`UPDATE lookups SET state = 'new', due_at = NULL, failures = 0, error = NULL
 				WHERE source = $1 AND shasum = $2 AND state IN ('waiting', 'failed')`, cowrie.Asked(v.Source), v.Shasum); err != nil {
@@ -67,6 +72,9 @@ func (a *appending) flushVerdicts() error {
 	}
 	for i := range a.verdicts {
 		touched[a.verdicts[i].Shasum] = true
+		if err := a.changedFile(a.verdicts[i].Shasum); err != nil {
+			return err
+		}
 	}
 	for _, shasum := range sortedKeys(touched) {
 		if err := a.later(showVerdicts+` WHERE shasum = $1 AND `+hasVerdicts, shasum); err != nil {
@@ -200,6 +208,13 @@ func (s *Store) Stage(ctx context.Context, on, set bool) error {
 		}
 		if _, err := tx.ExecContext(ctx, showVerdicts+` WHERE `+hasVerdicts); err != nil {
 			return fmt.Errorf("show verdicts: %w", err)
+		}
+		a := newAppend(ctx, s, tx)
+		if err := a.changedFiles(hasVerdicts); err != nil {
+			return err
+		}
+		if err := a.finish(); err != nil {
+			return err
 		}
 		_, err := tx.ExecContext(ctx, `DELETE FROM schema_state WHERE "key" = $1`, shadowKey)
 		return err

@@ -72,7 +72,7 @@ func Open(ctx context.Context, url string, o Options) (*store.Store, error) {
 		Copy:        copyRows,
 		Together:    together,
 		Scan:        at.connect(maxConns),
-		Hold:        func(what string) (func(), error) { return at.hold(found.lock, what) },
+		Hold:        func(l store.Lock, what string) (func(), error) { return at.hold(found.lock, l, what) },
 		Claim:       claims.take,
 		Release:     claims.release,
 		Close:       claims.close,

@@ -13,16 +13,16 @@ import (
 	"midden/internal/store"
 )
 
-// hold takes the lock of a database's maintenance: of several processes one has
+// hold takes a lock of a database, such as that of its maintenance: of several processes one has
 // it, until it lets go or ends, however it ends. It is a lock on a file of its
 // own beside the database: one on the database file would not survive that
 // SQLite closes another descriptor of it. what is told to those who come in
 // vain; the error is then a *store.HeldError.
-func hold(path, what string) (release func(), err error) {
+func hold(path string, lock store.Lock, what string) (release func(), err error) {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real // the file has one lock, whatever it is called
 	}
-	name := path + "-maintenance"
+	name := path + "-" + string(lock)
 	for try := 0; ; try++ {
 		f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
 		if err != nil {

@@ -49,16 +49,16 @@ func TestHoldByAnotherName(t *testing.T) {
 	if err := os.Symlink(path, link); err != nil {
 		t.Fatal(err)
 	}
-	release, err := hold(link, "test")
+	release, err := hold(link, store.Maintenance, "test")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var held *store.HeldError
-	if _, err := hold(path, "test"); !errors.As(err, &held) {
+	if _, err := hold(path, store.Maintenance, "test"); !errors.As(err, &held) {
 		t.Errorf("got %v", err)
 	}
 	release()
-	again, err := hold(path, "test")
+	again, err := hold(path, store.Maintenance, "test")
 	if err != nil {
 		t.Fatal(err)
 	}

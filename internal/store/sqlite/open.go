@@ -90,7 +90,7 @@ func Open(ctx context.Context, path string, o Options) (*store.Store, error) {
 		LoginKey:    "username, password",
 		Damage:      func(ctx context.Context) ([]string, error) { return damage(ctx, db) },
 		Scan:        scan,
-		Hold:        func(what string) (func(), error) { return hold(path, what) },
+		Hold:        func(l store.Lock, what string) (func(), error) { return hold(path, l, what) },
 		Raw:         raw,
 	})
 }

@@ -71,7 +71,7 @@ func Upgrade(ctx context.Context, path string, begin func(*migrate.Plan) error, 
 	if _, err := Plan(ctx, path); err != nil {
 		return err // it is left untouched
 	}
-	release, err := hold(path, "migrate")
+	release, err := hold(path, store.Maintenance, "migrate")
 	if err != nil {
 		return err
 	}

@@ -358,6 +358,30 @@ CREATE TABLE maintenance (
     finished_at      TIMESTAMPTZ
 );
 
+-- How far Elasticsearch or OpenSearch was told of what is here. Without a row nothing
+-- is published, and nothing is put into the outbox.
+CREATE TABLE publishing (
+    cluster    TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    prefix     TEXT COLLATE "C" NOT NULL,
+    revision   BIGINT NOT NULL,
+    in_flight  BIGINT NOT NULL DEFAULT 0,
+    scan       TEXT COLLATE "C",
+    scan_after TEXT COLLATE "C",
+    scan_index TEXT COLLATE "C",
+    started_at TIMESTAMPTZ NOT NULL
+);
+
+-- What it is to be told, or has refused: a row for each thing, however often that changed.
+CREATE TABLE outbox (
+    kind     TEXT COLLATE "C" NOT NULL CHECK (kind IN ('sighting', 'file', 'verdict', 'report')),
+    "key"    TEXT COLLATE "C" NOT NULL,
+    revision BIGINT NOT NULL,
+    body     TEXT COLLATE "C",
+    problem  TEXT COLLATE "C",
+    PRIMARY KEY (kind, "key")
+);
+CREATE INDEX ix_outbox_revision ON outbox (revision, kind, "key") WHERE problem IS NULL;
+
 -- midden_make_month makes the partition of a month, if it is a sensible one and has
 -- none, and says whether it did. It is for loaders, who own no table: it runs with
 -- the rights of its owner. Nobody who reads or writes waits for it.

@@ -291,3 +291,27 @@ CREATE TABLE maintenance (
     updated_at       TEXT,
     finished_at      TEXT
 );
+
+-- How far Elasticsearch or OpenSearch was told of what is here. Without a row nothing
+-- is published, and nothing is put into the outbox.
+CREATE TABLE publishing (
+    cluster    TEXT NOT NULL PRIMARY KEY,
+    prefix     TEXT NOT NULL,
+    revision   INTEGER NOT NULL,
+    in_flight  INTEGER NOT NULL DEFAULT 0,
+    scan       TEXT,
+    scan_after TEXT,
+    scan_index TEXT,
+    started_at TEXT NOT NULL
+);
+
+-- What it is to be told, or has refused: a row for each thing, however often that changed.
+CREATE TABLE outbox (
+    kind     TEXT NOT NULL CHECK (kind IN ('sighting', 'file', 'verdict', 'report')),
+    "key"    TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    body     TEXT,
+    problem  TEXT,
+    PRIMARY KEY (kind, "key")
+) WITHOUT ROWID;
+CREATE INDEX ix_outbox_revision ON outbox (revision, kind, "key") WHERE problem IS NULL;
