@@ -70,11 +70,18 @@ func TestElastic(t *testing.T) {
 	t.Parallel()
 	s := newSearch(t, hashes(3)...)
 	s.elastic("", "publish").with(1).says("midden elastic install")
+	s.call("", "report", "daily", "2026-03-01", "--publish").with(1).says(`nothing is published from this database yet: "midden elastic publish" begins it`)
 	s.elastic("", "diff").with(5).says("23 differences", "elastic install")
 	s.elastic("", "install").with(0).says("23 things were made or changed")
 	s.elastic("", "install").with(0).says("OpenSearch 2.19.1: all of it was there already, nothing was changed")
 	s.elastic("", "diff").with(0).says("all is as it is to be")
 	has(t, record(t, s.elastic("", "publish", "-o", "json").with(0).out), map[string]any{"sightings": 3, "files": 3, "verdicts": 0, "refused": 0, "waiting": 0})
+	report := record(t, s.call("", "report", "daily", "2026-03-01", "--publish", "-o", "json").with(0).out)
+	has(t, record(t, s.elastic("", "publish", "-o", "json").with(0).out), map[string]any{"sightings": 0, "reports": 1})
+	if diff := cmp.Diff(map[string]map[string]any{"aggregate:daily:2026-03-01": report}, s.fake.Documents("cowrie.reports.daily-write")); diff != "" {
+		t.Errorf("the report that was published: %s", diff)
+	}
+	s.call("", "report", "daily", "--from", "2026-03-01", "--publish").with(2).says("--publish is for a day, a week or a month")
 	s.knows(hashes(3))
 	s.enrich(0)
 	has(t, record(t, s.elastic("", "publish", "-o", "json").with(0).out), map[string]any{"sightings": 0, "files": 3, "verdicts": 3})

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"midden/internal/cli/render"
 	"midden/internal/cowrie"
 	"midden/internal/report"
+	"midden/internal/store"
 )
 
 // The forms that only reports have.
@@ -49,6 +51,7 @@ type reportOptions struct {
 	all                bool
 	top                int
 	section, file, dir string
+	publish            bool
 }
 
 func (a *app) reportKindCmd(kind, short string) *cobra.Command {
@@ -90,6 +93,7 @@ a line of each.`, short, form, map[string]string{report.Daily: "day", report.Wee
 	f.StringVar(&o.section, "section", "", "this section only, with -o table or csv: "+strings.Join(report.SectionNames(), ", "))
 	f.StringVar(&o.file, "output-file", "", "write into this file, which is replaced once all is written")
 	f.StringVar(&o.dir, "dir", "", "write a file for each report into this directory, and for -o csv one for each section")
+	f.BoolVar(&o.publish, "publish", false, "have \"midden elastic publish\" tell Elasticsearch or OpenSearch of it, too")
 	o.asOf = newTimeFlag(cmd, "as-of", "what was known at this time; default now")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
@@ -108,7 +112,7 @@ func (a *app) report(ctx context.Context, o reportOptions) error {
 	if err := o.check(a.format); err != nil {
 		return &exit{exitUsage, err}
 	}
-	db, err := a.openToRead(ctx)
+	db, err := a.openFor(ctx, o.publish)
 	if err != nil {
 		return err
 	}
@@ -116,6 +120,14 @@ func (a *app) report(ctx context.Context, o reportOptions) error {
 
 	// each calls f for all reports that are asked for.
 	each := func(f func(*report.Document) error) error {
+		if write := f; o.publish {
+			f = func(d *report.Document) error {
+				if err := publishReport(ctx, db, d); err != nil {
+					return err
+				}
+				return write(d)
+			}
+		}
 		d, err := report.Build(ctx, db, r)
 		if err != nil {
 			return err
@@ -152,6 +164,19 @@ func (a *app) report(ctx context.Context, o reportOptions) error {
 		return writeFile(o.file, func(w io.Writer) error { return a.reportStream(w, &o, each) })
 	}
 	return a.reportStream(a.stdout, &o, each)
+}
+
+// publishReport puts a report into the outbox.
+func publishReport(ctx context.Context, db *store.Store, d *report.Document) error {
+	body, err := d.JSON(false, "")
+	if err != nil {
+		return err
+	}
+	queued, err := db.QueueReport(ctx, d.ReportType, d.ID(), body)
+	if err == nil && !queued {
+		err = errors.New("nothing is published from this database yet: \"midden elastic publish\" begins it")
+	}
+	return err
 }
 
 // request says what is asked for; now is the moment of which reports are that are of
@@ -201,6 +226,8 @@ func (o *reportOptions) check(f render.Format) error {
 		return fmt.Errorf("--top %d: lists have one row at the least", o.top)
 	case o.sensor != "" && o.all:
 		return fmt.Errorf("--sensor asks for one sensor and --all-sensors for each")
+	case o.publish && o.from != "":
+		return fmt.Errorf("--publish is for a day, a week or a month: there is no index for days from one to another")
 	case o.file != "" && o.dir != "":
 		return fmt.Errorf("--output-file writes one file and --dir one for each report: give one of them")
 	case o.section != "" && f != render.Table && f != render.CSV:

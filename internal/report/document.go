@@ -34,6 +34,9 @@ type Document struct {
 	Notes         []string      `json:"notes"`  // what the report does not know, a sentence each
 }
 
+// ID is the report's own among all: that under which cowrieprocessor published it.
+func (d *Document) ID() string { return d.Sensor + ":" + d.ReportType + ":" + d.Date }
+
 // Count is how often a value was seen.
 type Count struct {
 	Value string `json:"value"`
