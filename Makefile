@@ -47,7 +47,7 @@ bench: build ## Measure loading, queries, scanning and so on, as ratios within o
 	@echo
 	@scripts/bench-postgres.sh $(BIN)
 	@echo
-	MIDDEN_TEST_ENGINE=sqlite $(GO) test ./internal/enrich -run '^$$' -bench . -benchtime 3x
+	MIDDEN_TEST_ENGINE=sqlite $(GO) test ./internal/enrich ./internal/report -run '^$$' -bench . -benchtime 3x
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (default 1m)

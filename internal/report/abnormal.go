@@ -44,9 +44,7 @@ func (b *builder) abnormalities(ctx context.Context) (Abnormalities, error) {
 	var r reasons
 	b.many(&r)
 	b.rare(&r)
-	for _, id := range sortedKeys(r.why) {
-		a.UncommonCommands = append(a.UncommonCommands, id)
-	}
+	a.UncommonCommands = append(a.UncommonCommands, sortedKeys(r.why)...)
 	a.RecentVT = b.files.recent.sessions()
 	for _, id := range a.RecentVT {
 		r.add(id, fmt.Sprintf("brought a file that VirusTotal got first less than %d days before", RecentDays))

@@ -39,7 +39,6 @@ type counted struct {
 	closed                        bool
 	commands                      map[string]int64
 	logins, downloads, uploads    int64
-	in                            bool
 }
 
 type countedFile struct {

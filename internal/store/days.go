@@ -25,7 +25,7 @@ func (s scanDay) Scan(src any) error {
 	if text, ok := src.(string); ok {
 		src = text + "T00:00:00"
 	}
-	return scanTime{s.t}.Scan(src)
+	return scanTime(s).Scan(src)
 }
 
 // addDays adds the days of events that were not stored before.
