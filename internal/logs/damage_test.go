@@ -78,11 +78,17 @@ func TestEveryCut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	unpacked, _, err := content(t, three)
-	if err != nil {
-		t.Fatal(err)
+	for i, stream := range bytes.SplitAfter(three, []byte("BZh")) {
+		if i == 0 {
+			continue // BZh alone
+		}
+		stream = append([]byte("BZh"), bytes.TrimSuffix(stream, []byte("BZh"))...)
+		unpacked, _, err := content(t, stream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bz.add(stream, unpacked)
 	}
-	bz.add(three, unpacked)
 	for _, p := range []*parts{&gz, &zst, &bz} {
 		for i := range p.data {
 			checkDamaged(t, p, i, i, 0)
