@@ -27,7 +27,9 @@ type canaries map[string]string
 func (c canaries) add(name, text string) {
 	c[name] = text
 	c[name+" in base64"] = base64.StdEncoding.EncodeToString([]byte(text))
-	c[name+" escaped"] = url.QueryEscape(text)
+	c[name+" in a query"] = url.QueryEscape(text)
+	c[name+" in a path"] = url.PathEscape(text)
+	c[name+" in a URL"] = url.User(text).String()
 }
 
 // in returns which of them a text holds.
