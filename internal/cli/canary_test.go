@@ -91,7 +91,7 @@ func TestNoCommandTellsASecret(t *testing.T) {
 		"CACHE": filepath.Join(s.dir, "old"), "SHASUM": hash(2), "SESSION": "s1", "TEXT": "text"}
 	key := "VT_API_KEY=file:" + filepath.Join(s.dir, "key")
 	runs := 0
-	try := func(env []string, args []string) {
+	try := func(env []string, args []string) (code int) {
 		t.Helper()
 		cmd := midden(t, args...)
 		cmd.Env = append(os.Environ(), append([]string{"USE_NEW_ENRICHMENT=true", "PATH=" + s.dir + ":" + os.Getenv("PATH")}, env...)...)
@@ -104,10 +104,14 @@ func TestNoCommandTellsASecret(t *testing.T) {
 		if bytes.Contains(said, []byte("goroutine ")) {
 			t.Errorf("midden %q: %s", args, said)
 		}
+		return cmd.ProcessState.ExitCode()
 	}
 	for _, db := range []string{"sqlite:" + s.db, server.String()} {
 		for _, e := range examples {
-			try([]string{"MIDDEN_DB=" + db, "PGPASSWORD=" + pgPassword, "MIDDEN_CONFIG=" + filepath.Join(s.dir, "midden.toml"), key}, append([]string{"-vv", "--log-json"}, e.args(values)...))
+			code := try([]string{"MIDDEN_DB=" + db, "PGPASSWORD=" + pgPassword, "MIDDEN_CONFIG=" + filepath.Join(s.dir, "midden.toml"), key}, append([]string{"-vv", "--log-json"}, e.args(values)...))
+			if code == exitUsage && e.data {
+				t.Errorf("%s is no example: wrong usage", e.line)
+			}
 		}
 	}
 	// Where something is wrong, more is said.
