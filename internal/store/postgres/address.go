@@ -46,6 +46,17 @@ func Name(url string) string {
 	return at.String()
 }
 
+// HasPassword reports whether a password stands in a URL itself.
+func HasPassword(name string) bool {
+	_, rest, _ := strings.Cut(name, ":")
+	u, err := url.Parse("postgresql:" + rest)
+	if err != nil {
+		return false
+	}
+	_, has := u.User.Password()
+	return has || u.Query().Has("password")
+}
+
 // parse reads a URL. What the URL does not say, the environment of libpq may:
 // PGHOST, PGPASSWORD, PGSERVICE, a password file, and so on.
 func parse(name string) (*address, error) {

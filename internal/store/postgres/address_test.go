@@ -38,6 +38,16 @@ func TestName(t *testing.T) {
 	}
 }
 
+func TestHasPassword(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]bool{"postgres://u@h/d": false, "postgres://u:p@h/d": true, "postgresql+psycopg2://u:@h/d": true, "postgres://h/d?password=p": true,
+		"postgres://": false, "postgres://u:%zz@h": false} {
+		if got := HasPassword(url); got != want {
+			t.Errorf("%s: %v", url, got)
+		}
+	}
+}
+
 func TestIs(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]bool{"postgres://h/d": true, "postgresql://h/d": true, "postgresql+psycopg2://h/d": true,
