@@ -53,6 +53,14 @@ bench: build ## Measure loading, queries, scanning and so on, as ratios within o
 fuzz: ## Run every fuzz target for FUZZTIME (default 1m)
 	@scripts/fuzz.sh
 
+.PHONY: sbom
+sbom: build ## Write what bin/midden is made of (CycloneDX), and the licences that go with it
+	@scripts/sbom.sh $(BIN) $(VERSION)
+
+.PHONY: vulns
+vulns: ## Compare the code with Go's list of known weaknesses (fetches that list)
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
+
 .PHONY: soak
 soak: build ## Kill loads at random for SOAKTIME (default 10m) and compare the results
 	@scripts/need.sh gcc:gcc gcc:libc6-dev initdb:postgresql

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"midden/internal/store"
@@ -79,6 +80,8 @@ func theDatabase(flag string, getenv func(string) string) (database, error) {
 	return parseDatabase(name)
 }
 
+var isScheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*$`).MatchString
+
 // parseDatabase reads the name of a database: a path, sqlite:PATH, a URL of
 // PostgreSQL, or a URL of SQLAlchemy.
 func parseDatabase(name string) (database, error) {
@@ -89,6 +92,9 @@ func parseDatabase(name string) (database, error) {
 			return database{}, &exit{exitUsage, err}
 		}
 		return database{url: name}, nil
+	case strings.HasPrefix(rest, "//") && isScheme(scheme) && scheme != "sqlite" && !strings.HasPrefix(scheme, "sqlite+"):
+		// A slip of the pen, or another database; what follows may hold a password.
+		return database{}, usage("there are no databases at %s://… (the rest is not shown): a database is a path, sqlite:PATH or postgres://…", scheme)
 	case scheme != "sqlite" && !strings.HasPrefix(scheme, "sqlite+"):
 		return database{path: name}, nil
 	case strings.HasPrefix(rest, "///"): // SQLAlchemy: three slashes, then the path

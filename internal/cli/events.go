@@ -7,6 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"midden/internal/cli/render"
+	"midden/internal/cowrie"
+	"midden/internal/plain"
 	"midden/internal/store"
 )
 
@@ -17,8 +20,8 @@ func (a *app) eventsCmd() *cobra.Command {
 		Use:   "events",
 		Short: "Give the stored lines back, exactly",
 		Long: `Writes stored events to standard output as JSON lines, each exactly as it stood in
-its log. They are the attackers' bytes: look at them with a tool that escapes
-them, such as jq. The form is JSON lines, whatever -o says.`,
+its log, save on a terminal, where what acts on one is written as \u001b and the
+like. The form is JSON lines, whatever -o says.`,
 		Example: `  midden events --session 2e93710ba82b | jq .
   midden events --type 'cowrie.login.*' --since 24h
   midden events --file 8a68d1c0`,
@@ -53,10 +56,17 @@ func (a *app) events(ctx context.Context, q store.EventFilter, limit int) error 
 		q.Shasum = f.Shasum
 	}
 	out := bufio.NewWriterSize(a.stdout, 1<<16)
+	harmless, compact := render.IsTerminal(a.stdout), []byte(nil)
 	n := 0
 	err = db.Events(ctx, q, func(e *store.Event) error {
 		n++
-		out.Write(e.Text)
+		text := e.Text
+		if harmless {
+			// White space between values may be a carriage return, which acts, too.
+			compact = cowrie.Compact(compact[:0], text)
+			text = plain.EscapeJSON(compact)
+		}
+		out.Write(text)
 		if err := out.WriteByte('\n'); err != nil {
 			return err
 		}

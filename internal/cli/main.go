@@ -16,6 +16,7 @@ import (
 	"midden/internal/cli/render"
 	"midden/internal/config"
 	"midden/internal/store"
+	"midden/internal/store/postgres"
 	"midden/internal/telemetry"
 )
 
@@ -138,6 +139,9 @@ sightings. It answers from the database instead of scanning the logs.`,
 				return &exit{exitUsage, err}
 			}
 			a.log = telemetry.NewLogger(a.stderr, a.level(), a.jsonLog)
+			if postgres.Is(a.db) && postgres.HasPassword(a.db) {
+				a.log.Warn("other users of this machine can read the password in --db: write it into ~/.pgpass or PGPASSWORD")
+			}
 			if needsConfig(cmd) {
 				return a.configure()
 			}

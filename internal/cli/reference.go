@@ -40,12 +40,15 @@ func commandReference(b *strings.Builder, cmd *cobra.Command) {
 	if cmd.Hidden || cmd.Name() == "help" || cmd.Name() == "completion" {
 		return
 	}
-	if cmd.HasSubCommands() {
-		for _, child := range cmd.Commands() {
-			commandReference(b, child)
-		}
-		return
+	if !cmd.HasSubCommands() || cmd.Annotations[works] != "" {
+		commandSection(b, cmd)
 	}
+	for _, child := range cmd.Commands() {
+		commandReference(b, child)
+	}
+}
+
+func commandSection(b *strings.Builder, cmd *cobra.Command) {
 	about := cmd.Long
 	if about == "" {
 		about = cmd.Short + "."

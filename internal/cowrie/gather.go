@@ -272,7 +272,7 @@ func normalise(input []byte) string {
 	even := input
 	for i, c := range input {
 		if isSpace(c) && (c != ' ' || i == 0 || i == len(input)-1 || input[i+1] == ' ') {
-			even = bytes.Join(bytes.Fields(input), []byte{' '})
+			even = bytes.Join(bytes.FieldsFunc(input, func(r rune) bool { return r < 0x80 && isSpace(byte(r)) }), []byte{' '})
 			break
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -635,12 +636,34 @@ func TestLimits(t *testing.T) {
 func TestNormalise(t *testing.T) {
 	tests := []struct{ in, want string }{
 		{"", ""}, {"id", "id"}, {"a b", "a b"}, {" a", "a"}, {"a ", "a"}, {"a  b", "a b"}, {"a\tb", "a b"}, {"a\nb\r\nc", "a b c"}, {"  ", ""}, {"a b c  d", "a b c d"},
+		{"a\u00a0b", "a\u00a0b"}, {"a\u00a0b ", "a\u00a0b"}, // white space is ASCII's, whatever else is there
 	}
 	for _, tt := range tests {
 		if got := normalise([]byte(tt.in)); got != tt.want {
 			t.Errorf("normalise(%q) = %q, want %q", tt.in, got, tt.want)
 		}
 	}
+}
+
+// FuzzNormalise: white space is made even, and nothing else is changed.
+func FuzzNormalise(f *testing.F) {
+	for _, s := range []string{"", " ", "a\tb  c", "a\u00a0b", "\xff \x00", strings.Repeat("é ", maxCommand)} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got := normalise([]byte(s))
+		want := strings.Join(strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(" \t\r\n", r) }), " ")
+		if got != want && (len(want) <= maxCommand || len(got) > maxCommand || !strings.HasPrefix(want, strings.TrimSuffix(got, "…"))) {
+			t.Fatalf("%q became %q", s, got)
+		}
+		if again := normalise([]byte(got)); again != got {
+			t.Fatalf("%q became %q, and then %q", s, got, again)
+		}
+		spaced := regexp.MustCompile("[ \t\r\n]+").ReplaceAllString(s, " \n ")
+		if other := normalise([]byte("\t" + spaced + " ")); other != got {
+			t.Fatalf("%q is %q, but with more white space %q", s, got, other)
+		}
+	})
 }
 
 // TestOneOfEachShape reads one event of each shape that real logs have.

@@ -2,9 +2,11 @@ package cowrie_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"midden/internal/cowrie"
 	"midden/internal/synth"
@@ -122,6 +124,30 @@ func TestLikenessOfOldCopies(t *testing.T) {
 	if altered < 100 || typed < 100 {
 		t.Errorf("%d copies differ, of %d it is known what was typed: that tells little", altered, typed)
 	}
+}
+
+// FuzzLikeness: an event is like its copy, whatever it holds that Python can tell apart.
+func FuzzLikeness(f *testing.F) {
+	const base = `{"eventid":"cowrie.command.input","session":"a1","timestamp":"2026-01-02T03:04:05.678900Z","input":"ls; id"}`
+	for _, line := range []string{
+		base, strings.ReplaceAll(base, `"a1"`, `"\u0061\u0000\n"`), strings.ReplaceAll(base, `"input"`, `"session":"b","input"`), strings.ReplaceAll(base, `678900Z`, `6+0200`),
+		strings.ReplaceAll(base, "cowrie.command.input", "cowrie.session.file_download") + " ", strings.ReplaceAll(base, `"input":`, `"shasum":"`+strings.Repeat("A", 64)+`","input":`),
+		strings.ReplaceAll(base, `"ls; id"`, `1e400`), strings.ReplaceAll(base, `"ls; id"`, `{"a":[-0,1.50,"\ud83d\ude00"]}`),
+	} {
+		f.Add([]byte(line))
+	}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		if _, err := cowrie.Parse(line); err != nil || !utf8.Valid(line) || bytes.Contains(bytes.ToLower(line), []byte(`\ud`)) {
+			return // surrogates that are alone it tells apart no more
+		}
+		copied := cowrieprocessor.Payload(line)
+		if bytes.HasPrefix(copied, []byte(`{"malformed"`)) || !json.Valid(copied) {
+			return // it was none to Python, or its copy is none: Infinity
+		}
+		if like := cowrie.Likeness(line); like != cowrie.Likeness(copied) && like != cowrie.Identity(line) {
+			t.Errorf("%q is not like its copy %q", line, copied)
+		}
+	})
 }
 
 // TestTyped: what was typed, of events as cowrieprocessor altered them.

@@ -173,6 +173,8 @@ func (g *gzipReader) nextMember() error {
 			}
 			g.z.Multistream(false)
 			return nil
+		case len(next) == 1 && next[0] == 0x1f:
+			return fmt.Errorf("gzip: %w", io.ErrUnexpectedEOF)
 		}
 		return errors.New("gzip: something that is not gzip follows the compressed data")
 	}

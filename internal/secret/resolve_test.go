@@ -274,3 +274,30 @@ func TestResolveHonoursItsContext(t *testing.T) {
 		}
 	}
 }
+
+// FuzzResolve: what was found comes back whole or not at all, and no error tells it;
+// nor does one tell a text that was written where a reference should be.
+func FuzzResolve(f *testing.F) {
+	const canary = "c0ffee00c0ffee00c0ffee00"
+	for _, s := range [][2]string{{"", ""}, {"\n", "\r\n"}, {"\x00", ""}, {"\xff", ""}, {"env:", ""}, {"envy:", ""}, {"$", ""}, {"https://", ""}, {"user:", ""}, {"", strings.Repeat("a", maxSecret)}, {"${", "}"}} {
+		f.Add(s[0], s[1], true)
+		f.Add(s[0], s[1], false)
+	}
+	f.Fuzz(func(t *testing.T, before, behind string, plain bool) {
+		text := before + canary + behind
+		check := func(want string, s Secret, err error) {
+			if err != nil && strings.Contains(err.Error(), canary) {
+				t.Errorf("%q: %v", text, err)
+			}
+			if err == nil && s.Reveal() != want || err != nil && !s.IsZero() {
+				t.Errorf("%q came back as %q, %v", text, s.Reveal(), err)
+			}
+		}
+		s, err := Resolve(t.Context(), "env:K", Options{Getenv: environment("K", text)})
+		check(strings.TrimRight(text, "\r\n"), s, err)
+		if !IsReference(text) {
+			s, err = Resolve(t.Context(), text, Options{AllowPlain: plain})
+			check(text, s, err)
+		}
+	})
+}

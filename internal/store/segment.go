@@ -23,6 +23,10 @@ const segmentSize = 1 << 20
 // once when it is done with. Only a single enormous event makes one.
 const large = 8 << 20
 
+// maxSegment is how large the text of a segment may be, in bytes: a damaged one
+// that says it is larger gets no memory.
+const maxSegment = 256 << 20
+
 // done lets go of a text.
 func done(text []byte) {
 	if len(text) >= large {
@@ -52,7 +56,7 @@ func newSealer() (*sealer, error) {
 	if err != nil {
 		return nil, err
 	}
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(256<<20), zstd.WithDecoderLowmem(true),
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(maxSegment), zstd.WithDecoderLowmem(true),
 		zstd.WithDecoderConcurrency(1))
 	if err != nil {
 		return nil, err
@@ -78,6 +82,9 @@ func (s *sealer) seal(text []byte) *sealed {
 }
 
 func (s *sealer) open(id int64, seg *sealed) ([]byte, error) {
+	if seg.size < 0 || seg.size > maxSegment {
+		return nil, fmt.Errorf("event segment %d is damaged: it cannot have %d bytes", id, seg.size)
+	}
 	text, err := s.dec.DecodeAll(seg.blob, make([]byte, 0, seg.size))
 	if err != nil {
 		return nil, fmt.Errorf("event segment %d is damaged: %w", id, err)
@@ -111,14 +118,29 @@ func parseSegments(text string) (segmentSet, error) {
 	if err := json.Unmarshal([]byte(text), &set); err != nil {
 		return nil, fmt.Errorf("segments of a session: %w", err)
 	}
+	last := int64(0)
+	for _, r := range set {
+		if r[0] <= last || r[1] < r[0] || r[1] > maxID {
+			return nil, fmt.Errorf("segments of a session: %.40q is no ascending list of ids", text)
+		}
+		last = r[1]
+	}
 	return set, nil
 }
+
+// maxID is above every id of a segment, and far from where counting ends.
+const maxID = 1 << 53
 
 type segmentRange [2]int64
 
 func (r *segmentRange) UnmarshalJSON(text []byte) error {
 	if text[0] == '[' {
-		return json.Unmarshal(text, (*[2]int64)(r))
+		var list []int64 // not the array itself, which a shorter list would fit
+		if err := json.Unmarshal(text, &list); err != nil || len(list) != 2 {
+			return fmt.Errorf("%.40q is no range", text)
+		}
+		*r = segmentRange(list)
+		return nil
 	}
 	err := json.Unmarshal(text, &r[0])
 	r[1] = r[0]

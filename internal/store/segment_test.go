@@ -49,11 +49,80 @@ func TestSegmentSet(t *testing.T) {
 }
 
 func TestParseSegmentsRefusesDamage(t *testing.T) {
-	for _, text := range []string{"x", "{}", "[null,", `["a"]`} {
+	for _, text := range []string{"x", "{}", "[null,", `["a"]`, "[2,1]", "[[2,1]]", "[[1]]", "[[1,2,3]]", "[0]", "[[1,9223372036854775807]]"} {
 		if _, err := parseSegments(text); err == nil {
 			t.Errorf("%q was taken", text)
 		}
 	}
+}
+
+// FuzzSegmentSet: what is taken for a set of segments is one, and comes back as
+// it is written.
+func FuzzSegmentSet(f *testing.F) {
+	for _, text := range []string{"", "[1]", "[[3,4],9]", "[[1,9223372036854775807]]", "[3,[1,2]]", "[[2,1]]", "[null]", "[[1]]", "[-1]", "[ 1 , [ 2,3 ] ]", "[1e3]", "null"} {
+		f.Add(text, int64(3))
+	}
+	f.Fuzz(func(t *testing.T, text string, id int64) {
+		set, err := parseSegments(text)
+		if err != nil {
+			return
+		}
+		last := int64(0)
+		for _, r := range set {
+			if r[0] <= last || r[1] < r[0] || r[1] > maxID {
+				t.Fatalf("%q was taken: %v", text, set)
+			}
+			last = r[1]
+		}
+		if id <= 0 || id > maxID {
+			return
+		}
+		// Adding an id adds it and nothing else.
+		in := func(set segmentSet, id int64) bool {
+			return slices.ContainsFunc(set, func(r segmentRange) bool { return r[0] <= id && id <= r[1] })
+		}
+		more := slices.Clone(set).add(id)
+		back, err := parseSegments(more.String())
+		if err != nil || !slices.Equal(back, more) {
+			t.Fatalf("%v comes back as %v, %v", more, back, err)
+		}
+		for _, r := range append(slices.Clone(more), segmentRange{id - 1, id + 1}) {
+			for _, near := range []int64{r[0] - 1, r[0], r[1], r[1] + 1} {
+				if in(more, near) != (near == id || in(set, near)) {
+					t.Fatalf("%v with %d is %v", set, id, more)
+				}
+			}
+		}
+	})
+}
+
+// FuzzSegment: a text comes back from its segment, and from a segment that was
+// changed nothing that is not that text, with no more memory than was asked for.
+func FuzzSegment(f *testing.F) {
+	s, err := newSealer()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(s.close)
+	for _, text := range []string{"", "{}\n", strings.Repeat("{\"eventid\":\"cowrie.session.connect\"}\n", 100)} {
+		f.Add([]byte(text), uint16(0), byte(0), len(text))
+		f.Add([]byte(text), uint16(9), byte(0x40), len(text))
+		f.Add([]byte(text), uint16(0), byte(0), -1)
+	}
+	f.Fuzz(func(t *testing.T, text []byte, at uint16, flip byte, size int) {
+		seg := s.seal(text)
+		same := flip == 0 && size == len(text)
+		seg.blob[int(at)%len(seg.blob)] ^= flip
+		seg.size = size
+		back, err := s.open(1, seg)
+		if same && err != nil || err == nil && !slices.Equal(back, text) {
+			t.Fatalf("%q came back as %q, %v", text, back, err)
+		}
+		// A blob that nobody sealed is no segment, unless its sum says so.
+		if back, err := s.open(1, &sealed{blob: text, size: size, checksum: 1}); err == nil && len(back) != size {
+			t.Fatalf("%d bytes, want %d", len(back), size)
+		}
+	})
 }
 
 func TestSealerFindsDamage(t *testing.T) {

@@ -2,6 +2,7 @@ package hashlookup
 
 import (
 	"encoding/json"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -117,7 +118,7 @@ type number struct {
 }
 
 func (n *number) UnmarshalJSON(b []byte) error {
-	if f, err := strconv.ParseFloat(strings.TrimSpace(strings.Trim(string(b), `"`)), 64); err == nil {
+	if f, err := strconv.ParseFloat(strings.TrimSpace(strings.Trim(string(b), `"`)), 64); err == nil && !math.IsNaN(f) && !math.IsInf(f, 0) {
 		*n = number{f, true}
 	}
 	return nil

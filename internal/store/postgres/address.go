@@ -46,21 +46,29 @@ func Name(url string) string {
 	return at.String()
 }
 
+// HasPassword reports whether a password stands in a URL itself.
+func HasPassword(name string) bool {
+	_, rest, _ := strings.Cut(name, ":")
+	u, err := url.Parse("postgresql:" + rest)
+	if err != nil {
+		return false
+	}
+	_, has := u.User.Password()
+	return has || u.Query().Has("password")
+}
+
 // parse reads a URL. What the URL does not say, the environment of libpq may:
 // PGHOST, PGPASSWORD, PGSERVICE, a password file, and so on.
 func parse(name string) (*address, error) {
 	_, rest, _ := strings.Cut(name, ":")
 	name = "postgresql:" + rest
-	if _, err := url.Parse(name); err != nil {
+	if _, err := url.Parse(name); err != nil || ambiguous(rest) {
 		// The error might quote the password.
-		return nil, errors.New("the URL of the database cannot be read: what is no letter and no digit in a user or a password is written as % and two hex digits")
+		return nil, errors.New("the URL of the database cannot be read: what is no letter and no digit in a user or a password, and an @ anywhere else, is written as % and two hex digits")
 	}
 	config, err := pgx.ParseConfig(name)
 	if err != nil {
-		if why := errors.Unwrap(err); why != nil {
-			err = why // without the URL
-		}
-		return nil, fmt.Errorf("the URL of the database, or the environment for it, cannot be understood: %w", err)
+		return nil, fmt.Errorf("the URL of the database, or the environment for it, cannot be understood: %w", withoutURL(err))
 	}
 	// Texts are read as UTC where they are times without a zone.
 	config.RuntimeParams["timezone"] = "UTC"
@@ -75,6 +83,27 @@ func parse(name string) (*address, error) {
 	dialer := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3}}
 	config.DialFunc = dialer.DialContext
 	return &address{config: config}, nil
+}
+
+// ambiguous reports whether a password that nobody escaped may stand in a URL: the
+// host ends at its slash then, and what follows looks like the name of the database.
+func ambiguous(url string) bool {
+	url = strings.TrimPrefix(url, "//")
+	host := url
+	if end := strings.IndexAny(url, "/?#"); end >= 0 {
+		host = url[:end]
+	}
+	return strings.Count(url, "@") > 1 || len(host) < len(url) && strings.Contains(url[len(host):], "@")
+}
+
+// withoutURL is an error of pgx without the URL, from which pgx takes the password
+// as well as it can.
+func withoutURL(err error) error {
+	if why := errors.Unwrap(err); why != nil {
+		return why
+	}
+	text := err.Error()
+	return errors.New(strings.TrimPrefix(text[strings.LastIndexByte(text, '`')+1:], ": "))
 }
 
 // connectTimeout is how long it may take to connect, unless the URL says.

@@ -18,6 +18,9 @@ func TestName(t *testing.T) {
 		{"postgres://u:hunter2/@host/db", "the PostgreSQL database"},
 		{"postgres://u:hun%zzter2@host/db", "the PostgreSQL database"},
 		{"postgres://u:hunter2@host:port/db", "the PostgreSQL database"},
+		{"postgres://u:12/hunter2@host/db", "the PostgreSQL database"},
+		{"postgres://u:@hunter2@host/db", "the PostgreSQL database"},
+		{"postgres://u:hunter2@host:1,2,3/db", "the PostgreSQL database"},
 		{"postgres://u:hunter2@host/db?sslmode=perhaps", "the PostgreSQL database"},
 	} {
 		if got := Name(c.url); got != c.name {
@@ -32,6 +35,16 @@ func TestName(t *testing.T) {
 	t.Setenv("PGPASSWORD", "hunter2")
 	if got := Name("postgres:///db"); got != "postgres://somebody@elsewhere/db" {
 		t.Errorf("out of the environment: %s", got)
+	}
+}
+
+func TestHasPassword(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]bool{"postgres://u@h/d": false, "postgres://u:p@h/d": true, "postgresql+psycopg2://u:@h/d": true, "postgres://h/d?password=p": true,
+		"postgres://": false, "postgres://u:%zz@h": false} {
+		if got := HasPassword(url); got != want {
+			t.Errorf("%s: %v", url, got)
+		}
 	}
 }
 
@@ -55,4 +68,32 @@ func TestNumbered(t *testing.T) {
 			t.Errorf("%s became %s, want %s", query, got, want)
 		}
 	}
+}
+
+// FuzzAddress: a password is not told, wherever in a URL it stands, and whatever
+// else stands there that somebody forgot to escape.
+func FuzzAddress(f *testing.F) {
+	for _, name := range []string{"PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGPASSWORD", "PGSERVICE", "PGPASSFILE", "PGSSLMODE"} {
+		f.Setenv(name, "")
+	}
+	const canary = "c0ffee00c0ffee"
+	for _, part := range []string{"", "@", "/", "12/", "?", "#", ":", "%", "%zz", "%2", "12/a@b", " ", "\n", "[", "]", "\\", "&", "=", ";", "7?sslmode=", "12/?x=", "1,host:2/"} {
+		f.Add(part, "", "/db?sslmode=disable")
+		f.Add("", part, "/db")
+		f.Add(part, part, "?host=/run/pg")
+		f.Add("a", "", part)
+	}
+	f.Fuzz(func(t *testing.T, before, behind, rest string) {
+		if strings.Contains(rest, "@") {
+			return // then the password may be another one's name
+		}
+		for _, url := range []string{"postgres://u:" + before + canary + behind + "@127.0.0.1" + rest, "postgresql+x://u@127.0.0.1/db?password=" + canary + behind} {
+			if said := Name(url); strings.Contains(said, canary) {
+				t.Errorf("%q is shown as %q", url, said)
+			}
+			if err := Check(url); err != nil && strings.Contains(err.Error(), canary) {
+				t.Errorf("%q: %v", url, err)
+			}
+		}
+	})
 }

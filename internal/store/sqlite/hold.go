@@ -24,7 +24,8 @@ func hold(path string, lock store.Lock, what string) (release func(), err error)
 	}
 	name := path + "-" + string(lock)
 	for try := 0; ; try++ {
-		f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
+		// Not through a link that somebody put there: what it leads to would be emptied.
+		f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
 		if err != nil {
 			return nil, err
 		}

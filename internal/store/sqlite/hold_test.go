@@ -64,3 +64,23 @@ func TestHoldByAnotherName(t *testing.T) {
 	}
 	again()
 }
+
+// TestHoldFollowsNoLink: a link in the place of the lock leads nowhere.
+func TestHoldFollowsNoLink(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path, other := filepath.Join(dir, "a.db"), filepath.Join(dir, "other")
+	if err := os.WriteFile(other, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(other, path+"-maintenance"); err != nil {
+		t.Fatal(err)
+	}
+	if release, err := hold(path, store.Maintenance, "test"); err == nil {
+		release()
+		t.Error("a link passes for a lock")
+	}
+	if text, err := os.ReadFile(other); err != nil || string(text) != "precious" {
+		t.Errorf("%q, %v", text, err)
+	}
+}
