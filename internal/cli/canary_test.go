@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"midden/internal/elastic/elastictest"
 	"midden/internal/enrich/abusech/abusechtest"
 	"midden/internal/enrich/hashlookup/hashlookuptest"
 	"midden/internal/enrich/virustotal/vttest"
@@ -47,6 +48,7 @@ func (c canaries) in(text []byte) string {
 // any file, in the database, or in the arguments of a program that was started.
 func TestNoCommandTellsASecret(t *testing.T) {
 	t.Parallel()
+	const clusterPassword = "es-c4n4ry&p@ss/word"
 	const authKey, vaultKey, pgPassword = "a0thc4n4ry0000000000000000000000000000000000000042", "v4u1tc4n4ry00000000000000000000000000000000000042", "pg-c4n4ry&p@ss/word"
 	secrets := canaries{}
 	secrets.add("the key of VirusTotal", canaryKey)
@@ -55,6 +57,7 @@ func TestNoCommandTellsASecret(t *testing.T) {
 	secrets.add("the Auth-Key", authKey)
 	secrets.add("the key of the vault", vaultKey)
 	secrets.add("the password of the database", pgPassword)
+	secrets.add("the password of the cluster", clusterPassword)
 
 	server, err := url.Parse(pgtest.Shared(t).Empty(t))
 	if err != nil {
@@ -69,6 +72,8 @@ func TestNoCommandTellsASecret(t *testing.T) {
 	abuse, list := abusechtest.New(t, authKey), hashlookuptest.New(t)
 	abuse.AddSample(hash(2), map[string]any{"signature": "Mirai"})
 	s.write("auth", authKey)
+	s.write("cluster", clusterPassword)
+	cluster := elastictest.NewFake(t, true)
 	// The program of a vault, which notes how it was called.
 	s.write("op", "#!/bin/sh\necho \"$0 $*\" >>"+filepath.Join(s.dir, "arguments")+"\necho "+vaultKey+"\n")
 	if err := os.Chmod(filepath.Join(s.dir, "op"), 0o700); err != nil {
@@ -81,11 +86,11 @@ func TestNoCommandTellsASecret(t *testing.T) {
 		}
 	}
 	s.write("downloads/a", "#!/bin/sh\n")
-	s.config(fmt.Sprintf("cache = %q\n[hashlookup]\nuse = true\nbase_url = %q\n[malwarebazaar]\nkey = \"file:auth\"\nbase_url = %q\n[urlhaus]\nkey = \"op://a/b/c\"\nbase_url = %q\n[[sensor]]\nname = \"a\"\ndownloads = \"downloads\"\n",
-		filepath.Join(s.dir, "cache"), list.URL, abuse.URL, abuse.URL))
+	s.config(fmt.Sprintf("cache = %q\n[hashlookup]\nuse = true\nbase_url = %q\n[malwarebazaar]\nkey = \"file:auth\"\nbase_url = %q\n[urlhaus]\nkey = \"op://a/b/c\"\nbase_url = %q\n[elastic]\nurl = [%q]\nuser = \"midden\"\npassword = \"file:cluster\"\n[[sensor]]\nname = \"a\"\ndownloads = \"downloads\"\n",
+		filepath.Join(s.dir, "cache"), list.URL, abuse.URL, abuse.URL, cluster.URL))
 	s.write("broken.toml", "[virustotal]\nkey = \""+canaryKey+"\nbase_url = 'https://u:"+canaryPassword+"@127.0.0.1'\n")
 	s.write("bare.toml", "[virustotal]\nkey = \""+canaryKey+"\"\n[urlhaus]\nkey = \""+authKey+"\"\n")
-	holders := []string{"key", "auth", "op", "midden.toml", "broken.toml", "bare.toml"}
+	holders := []string{"key", "auth", "op", "cluster", "midden.toml", "broken.toml", "bare.toml"}
 
 	values := map[string]string{"LOGS": filepath.Join(s.dir, "cowrie.json"), "STATUS": filepath.Join(s.dir, "status"), "SENSOR": "a", "DOWNLOADS": downloads,
 		"CACHE": filepath.Join(s.dir, "old"), "SHASUM": hash(2), "SESSION": "s1", "TEXT": "text"}
@@ -106,7 +111,8 @@ func TestNoCommandTellsASecret(t *testing.T) {
 		}
 		return cmd.ProcessState.ExitCode()
 	}
-	for _, db := range []string{"sqlite:" + s.db, server.String()} {
+	for i, db := range []string{"sqlite:" + s.db, server.String()} {
+		values["FROM"], values["COPY"] = db, filepath.Join(s.dir, fmt.Sprint("copy", i, ".db"))
 		for _, e := range examples {
 			code := try([]string{"MIDDEN_DB=" + db, "PGPASSWORD=" + pgPassword, "MIDDEN_CONFIG=" + filepath.Join(s.dir, "midden.toml"), key}, append([]string{"-vv", "--log-json"}, e.args(values)...))
 			if code == exitUsage && e.data {

@@ -282,7 +282,7 @@ func attack(t *testing.T, lines, texts []string) {
 		t.Errorf("%d values were compared", exact)
 	}
 
-	values := map[string]string{"LOGS": logs, "STATUS": filepath.Join(t.TempDir(), "status"), "SENSOR": hostileTexts[2], "DOWNLOADS": downloads, "CACHE": cache}
+	values := map[string]string{"LOGS": logs, "STATUS": filepath.Join(t.TempDir(), "status"), "SENSOR": hostileTexts[2], "DOWNLOADS": downloads, "CACHE": cache, "FROM": "midden.db", "COPY": "copy.db"}
 	forms := []string{"table", "json", "jsonl", "csv"}
 	for _, e := range examples {
 		for i, form := range forms {
