@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"time"
 
 	"midden/internal/cowrie"
@@ -193,13 +194,16 @@ func (p *Publisher) rebuild(ctx context.Context, info *Info) error {
 		return err
 	}
 	p.state, p.Rebuild = state, false
-	if left != "" { // by a rebuild that did not end
-		err := p.Client.do(ctx, http.MethodDelete, "/"+left, nil, nil)
-		if err != nil && !isStatus(err, http.StatusNotFound) {
-			return err
-		}
+	// One that a rebuild left which did not end; it may have come as far as the alias.
+	_, seen, err := p.Client.writeIndex(ctx, place{Name: p.names.files(), first: index})
+	if left == "" || err != nil || slices.Contains(seen, left) {
+		return err
 	}
-	return nil
+	err = p.Client.do(ctx, http.MethodDelete, "/"+left, nil, nil)
+	if isStatus(err, http.StatusNotFound) {
+		return nil
+	}
+	return err
 }
 
 // pass tells what there is to tell now.

@@ -412,6 +412,22 @@ func testRebuild(t *testing.T, s *server) {
 	stopped(false, 1) // goes on
 	s.publish(t, db)
 	same(t, "rebuilt", indices(), []string{n.filesIndex(3)})
+
+	// Killed when the new index was seen already, and that was not noted yet.
+	state, err := db.Publishing(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	state.Scan, state.Index = cowrie.KindFile, n.filesIndex(3)
+	if err := db.SetPublishing(t.Context(), state); err != nil {
+		t.Fatal(err)
+	}
+	stopped(true, 1)
+	if got := len(s.documents(t, n.files())); got != 20 {
+		t.Errorf("%d files are seen", got)
+	}
+	s.publish(t, db)
+	same(t, "rebuilt once more", indices(), []string{n.filesIndex(4)})
 	s.holds(t, 20, 20, 21)
 	if vt := s.documents(t, n.files())[sha(3)]["virustotal"].(map[string]any); vt["malicious"] != 50.0 {
 		t.Errorf("the file that changed meanwhile: %v", vt)
