@@ -282,7 +282,8 @@ func attack(t *testing.T, lines, texts []string) {
 		t.Errorf("%d values were compared", exact)
 	}
 
-	values := map[string]string{"LOGS": logs, "STATUS": filepath.Join(t.TempDir(), "status"), "SENSOR": hostileTexts[2], "DOWNLOADS": downloads, "CACHE": cache}
+	values := map[string]string{"LOGS": logs, "STATUS": filepath.Join(t.TempDir(), "status"), "SENSOR": hostileTexts[2], "DOWNLOADS": downloads, "CACHE": cache,
+		"COPY": filepath.Join(t.TempDir(), "copy.db")}
 	forms := []string{"table", "json", "jsonl", "csv"}
 	for _, e := range examples {
 		for i, form := range forms {
@@ -305,7 +306,7 @@ func attack(t *testing.T, lines, texts []string) {
 			}
 		}
 	}
-	for i := 0; i < len(texts); i += 1 + len(texts)/100 {
+	for i := 0; i < len(texts); i += 1 + len(texts)/25 {
 		for _, args := range [][]string{{"sessions", "show", fmt.Sprintf("text%d", i)}, {"files", "show", attackedFile(i)}, {"files", "history", attackedFile(i)}} {
 			form := forms[i%len(forms)]
 			out, errs := inside(t, append(args, "-o", form)...)
