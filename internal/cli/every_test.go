@@ -71,7 +71,7 @@ var examples = []example{
 	{"report daily 2026-01-01 -o html", false},
 	{"report daily 2026-01-01 -o markdown", false},
 	{"report weekly", true},
-	{"report monthly 2026-01 --all-sensors", true},
+	{"report monthly 1999-01 --all-sensors", true},
 	{"copy --to $COPY --status-dir $STATUS", true},
 	{"copy --to $COPY --verify-only", true},
 	{"synth --events 10", false},
