@@ -59,12 +59,15 @@ func TestNoCommandTellsASecret(t *testing.T) {
 	secrets.add("the password of the database", pgPassword)
 	secrets.add("the password of the cluster", clusterPassword)
 
-	server, err := url.Parse(pgtest.Shared(t).Empty(t))
-	if err != nil {
-		t.Fatal(err)
+	empty := func() *url.URL {
+		u, err := url.Parse(pgtest.Shared(t).Empty(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.User = url.UserPassword(u.User.Username(), pgPassword)
+		return u
 	}
-	server.User = url.UserPassword(server.User.Username(), pgPassword)
-	away := *server
+	server, away := empty(), empty()
 	away.RawQuery, away.Host = "", "127.0.0.1:1"
 	half := "postgres://u:12/" + pgPassword + "@127.0.0.1/db" // not escaped
 
@@ -129,6 +132,9 @@ func TestNoCommandTellsASecret(t *testing.T) {
 			try([]string{"MIDDEN_DB=" + away.String(), key}, args)
 		}
 	}
+	for _, args := range [][]string{{"--from", server.String(), "--to", "sqlite:again.db"}, {"--from", "sqlite:again.db", "--to", empty().String()}, {"--from", half}, {"--to", away.String()}} {
+		try([]string{"MIDDEN_DB=" + s.db}, append([]string{"-vv", "copy"}, args...))
+	}
 	for _, file := range []string{"broken.toml", "bare.toml"} {
 		try([]string{"MIDDEN_DB=" + s.db}, []string{"-vv", "--config", filepath.Join(s.dir, file), "enrich"})
 	}
@@ -149,7 +155,7 @@ func TestNoCommandTellsASecret(t *testing.T) {
 		try([]string{"MIDDEN_DB=" + s.db, "MIDDEN_CONFIG=" + filepath.Join(s.dir, "midden.toml"), key}, append([]string{"-vv"}, args...))
 	}
 
-	err = filepath.WalkDir(s.dir, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(s.dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || slices.Contains(holders, d.Name()) && filepath.Dir(path) == s.dir {
 			return err
 		}

@@ -305,7 +305,7 @@ func attack(t *testing.T, lines, texts []string) {
 			}
 		}
 	}
-	for i := 0; i < len(texts); i += 1 + len(texts)/100 {
+	for i := 0; i < len(texts); i += 1 + len(texts)/25 {
 		for _, args := range [][]string{{"sessions", "show", fmt.Sprintf("text%d", i)}, {"files", "show", attackedFile(i)}, {"files", "history", attackedFile(i)}} {
 			form := forms[i%len(forms)]
 			out, errs := inside(t, append(args, "-o", form)...)

@@ -139,8 +139,10 @@ sightings. It answers from the database instead of scanning the logs.`,
 				return &exit{exitUsage, err}
 			}
 			a.log = telemetry.NewLogger(a.stderr, a.level(), a.jsonLog)
-			if postgres.Is(a.db) && postgres.HasPassword(a.db) {
-				a.log.Warn("other users of this machine can read the password in --db: write it into ~/.pgpass or PGPASSWORD")
+			for _, name := range []string{"db", "from", "to"} {
+				if f := cmd.Flags().Lookup(name); f != nil && postgres.Is(f.Value.String()) && postgres.HasPassword(f.Value.String()) {
+					a.log.Warn("other users of this machine can read the password in --" + name + ": write it into ~/.pgpass or PGPASSWORD")
+				}
 			}
 			if needsConfig(cmd) {
 				return a.configure()
