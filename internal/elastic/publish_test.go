@@ -17,6 +17,8 @@ import (
 
 	"midden/internal/cowrie"
 	"midden/internal/elastic/elastictest"
+	"midden/internal/report"
+	"midden/internal/report/reporttest"
 	"midden/internal/store"
 	"midden/internal/store/storetest"
 )
@@ -476,6 +478,33 @@ func testHostile(t *testing.T, s *server) {
 	n := int64(len(list))
 	same(t, "published", s.publish(t, db), Summary{Sightings: n, Files: n, Verdicts: int64(len(odd))})
 	s.holds(t, int(n), int(n), len(odd))
+}
+
+func TestReports(t *testing.T)     { t.Parallel(); onFakes(t, testReports) }
+func TestNodeReports(t *testing.T) { onNode(t, testReports) }
+
+// testReports: reports of every kind go through, whatever attackers sent.
+func testReports(t *testing.T, s *server) {
+	s.install(t)
+	db := newDatabase(t)
+	s.publish(t, db)
+	for i, d := range []*report.Document{reporttest.Full(), reporttest.Empty(), reporttest.Many(), reporttest.Hostile(slices.Concat(reporttest.Naughty, odd))} {
+		body, err := d.JSON(false, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, kind := range Reports {
+			if _, err := db.QueueReport(t.Context(), kind, fmt.Sprint("all:", kind, ":", i), body); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	same(t, "published", s.publish(t, db), Summary{Reports: 12})
+	for _, kind := range Reports {
+		if got := len(s.documents(t, names(s.prefix).reportWrite(kind))); got != 4 {
+			t.Errorf("%d %s reports", got, kind)
+		}
+	}
 }
 
 // naughty are the texts of the big list of naughty strings, where it is.
