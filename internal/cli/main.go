@@ -91,7 +91,7 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		return code
 	}
-	if err != nil && err.Error() != "" {
+	if code != exitDone && err.Error() != "" {
 		fmt.Fprintf(stderr, "midden: %s\n", render.Escape(err.Error()))
 	}
 	return code
