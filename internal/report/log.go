@@ -19,26 +19,27 @@ type logCounts struct {
 	gone int64
 }
 
-// pairs are names and passwords that were tried together. Each text is held once.
+// pairs are names and passwords that were tried together. There may be millions: each text
+// is held once.
 type pairs struct {
 	users, passwords tally
-	places           map[[2]int]int
+	places           map[[2]int32]int32
 	list             []pair
 }
 
 type pair struct {
-	user, password      int // places
+	user, password      int32 // places
 	attempts, successes int64
 }
 
 func (p *pairs) add(l cowrie.Login) {
 	if p.places == nil {
-		p.places = map[[2]int]int{}
+		p.places = map[[2]int32]int32{}
 	}
-	key := [2]int{p.users.add(l.Username, l.Attempts), p.passwords.add(l.Password, l.Attempts)}
+	key := [2]int32{p.users.add(l.Username, l.Attempts), p.passwords.add(l.Password, l.Attempts)}
 	i, known := p.places[key]
 	if !known {
-		i = len(p.list)
+		i = int32(len(p.list))
 		p.places[key] = i
 		p.list = append(p.list, pair{user: key[0], password: key[1]})
 	}

@@ -12,20 +12,20 @@ type tally struct {
 	Values []string
 	Counts []int64
 
-	places map[string]int
+	places map[string]int32
 }
 
 // add counts a value and returns its place.
-func (t *tally) add(value string, n int64) int {
+func (t *tally) add(value string, n int64) int32 {
 	if t.places == nil {
-		t.places = make(map[string]int, len(t.Values))
+		t.places = make(map[string]int32, len(t.Values))
 		for i, v := range t.Values {
-			t.places[v] = i
+			t.places[v] = int32(i)
 		}
 	}
 	i, known := t.places[value]
 	if !known {
-		i = len(t.Values)
+		i = int32(len(t.Values))
 		t.places[value] = i
 		t.Values, t.Counts = append(t.Values, value), append(t.Counts, 0)
 	}
