@@ -17,6 +17,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"midden/internal/crashtest/faults"
 )
 
 // TestMain makes the test program the real one, too: scripts and the kill
@@ -28,7 +30,7 @@ func TestMain(m *testing.M) {
 }
 
 func program() {
-	killAt(os.Getenv("MIDDEN_TEST_KILL_AT"))
+	faults.Arm()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	os.Exit(Main(ctx, os.Args[1:], os.Stdout, os.Stderr))
