@@ -59,7 +59,7 @@ func TestCrash(t *testing.T) {
 // trialsPerComparison after how many all work is done and compared.
 func trialsPerHistory() (history, comparison int) {
 	if soak > 0 {
-		return 60, 20
+		return 40, 20
 	}
 	return 12, 12
 }
@@ -223,7 +223,11 @@ func (w *world) endConnections() (did bool) {
 func (w *world) killBackend() bool {
 	var pid int
 	w.ask(`SELECT coalesce(max(pid), 0) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`, &pid)
-	return pid > 0 && syscall.Kill(pid, syscall.SIGKILL) == nil
+	if pid == 0 || syscall.Kill(pid, syscall.SIGKILL) != nil {
+		return false
+	}
+	w.server.Await(w.t)
+	return true
 }
 
 // crashServer stops the server as a crash does, and starts it again.

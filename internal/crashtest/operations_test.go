@@ -1,9 +1,6 @@
 package crashtest
 
-import (
-	"slices"
-	"time"
-)
+import "slices"
 
 // operation is something that midden does and that can be disturbed. A new one needs
 // an entry below, and what finishes it in world.finishOn.
@@ -62,8 +59,7 @@ var operations = []operation{
 	},
 	{
 		name: "enrich", kinds: all, ready: migrated,
-		// Leases of those who were killed end.
-		prepare: func(w *world) { w.vt.pass(6 * time.Minute) },
+		prepare: func(w *world) { w.vt.pass(lease) },
 		args:    func(*world) []string { return []string{"enrich", "--max-wait", "0s"} },
 		codes:   []int{0, 6},
 		beside:  []string{"load", "enrich"},
