@@ -10,6 +10,9 @@ type operation struct {
 	kinds []string
 	// ready reports whether it can be done now; nil if always.
 	ready func(*world) bool
+	// feed brings it something to do, in place of all that goes on at a sensor; nil if it
+	// is done once.
+	feed func(*world)
 	// prepare, if not nil, is done before.
 	prepare func(*world)
 	args    func(*world) []string
@@ -34,6 +37,10 @@ func migrated(w *world) bool { return w.migrated }
 var operations = []operation{
 	{
 		name: "load", kinds: all, ready: migrated,
+		feed: func(w *world) {
+			w.sensor.act()
+			w.sensor.rename(w.sensor.next(3)...)
+		},
 		args:   func(w *world) []string { return []string{"load", "--patience", "1m", w.sensor.logs()} },
 		codes:  []int{0, 3},
 		beside: []string{"load", "scan", "enrich", "backfill"},
@@ -46,6 +53,10 @@ var operations = []operation{
 	},
 	{
 		name: "scan", kinds: all, ready: migrated,
+		feed: func(w *world) {
+			w.sensor.capture()
+			w.sensor.tar()
+		},
 		args: func(w *world) []string {
 			place := w.sensor.downloads()
 			if w.rng.IntN(2) == 0 {
@@ -59,6 +70,10 @@ var operations = []operation{
 	},
 	{
 		name: "enrich", kinds: all, ready: migrated,
+		feed: func(w *world) {
+			w.sensor.rename(w.sensor.next(30)...)
+			w.run("load", w.sensor.logs()).with(0, 3)
+		},
 		prepare: func(w *world) { w.vt.pass(lease) },
 		args:    func(*world) []string { return []string{"enrich", "--max-wait", "0s"} },
 		codes:   []int{0, 6},
@@ -68,6 +83,10 @@ var operations = []operation{
 	},
 	{
 		name: "retain", kinds: ours,
+		feed: func(w *world) {
+			w.sensor.month()
+			w.run("load", w.sensor.logs()).with(0, 3)
+		},
 		args:   func(*world) []string { return []string{"retain", "--events", "12mo"} },
 		codes:  []int{0},
 		beside: []string{"load"},
