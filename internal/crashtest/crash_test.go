@@ -59,7 +59,7 @@ func TestCrash(t *testing.T) {
 // trialsPerComparison after how many all work is done and compared.
 func trialsPerHistory() (history, comparison int) {
 	if soak > 0 {
-		return 40, 20
+		return 30, 15
 	}
 	return 12, 12
 }
@@ -95,7 +95,7 @@ func (l *lane) history(t *testing.T, seed uint64) {
 // trial does one operation, disturbs it, and returns what it did.
 func (w *world) trial(n int) (what string) {
 	possible := w.possible()
-	if n < 10 || n%2 == 0 { // it is the last that is done to raw events
+	if n < 8 || n%2 == 0 { // it is the last that is done to raw events
 		possible = slices.DeleteFunc(possible, func(o *operation) bool { return o.name == "compact" })
 	}
 	o := possible[w.rng.IntN(len(possible))]
@@ -178,11 +178,11 @@ func (w *world) disturbances(o *operation) []disturbance {
 		}
 		return p.cmd.Process.Kill() == nil
 	}}
-	list := []disturbance{kill, kill, kill, kill}
+	list := []disturbance{kill, kill, kill}
 	for _, point := range append([]string{"before commit", "after commit"}, o.points...) {
 		nth := 1 + w.rng.IntN(3)
 		if point == "migrate" {
-			nth = 1 + w.rng.IntN(20)
+			nth = 1 + w.rng.IntN(8)
 		}
 		list = append(list, disturbance{name: "killed at \"" + point + "\"", env: []string{fmt.Sprintf("%s=%s#%d", faults.KillAt, point, nth)}})
 	}
@@ -225,6 +225,9 @@ func (w *world) killBackend() bool {
 	w.ask(`SELECT coalesce(max(pid), 0) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`, &pid)
 	if pid == 0 || syscall.Kill(pid, syscall.SIGKILL) != nil {
 		return false
+	}
+	for syscall.Kill(pid, 0) == nil {
+		time.Sleep(time.Millisecond) // until the server has seen it
 	}
 	w.server.Await(w.t)
 	return true

@@ -126,7 +126,7 @@ func TestDiskFull(t *testing.T) {
 				}
 				for blocks := 8; ; blocks = blocks * 3 / 2 { // of 512 bytes
 					args := append([]string{"-c", fmt.Sprintf(`ulimit -f %d; exec "$0" "$@"`, blocks), name, "--db", w.db, "-q"}, o.args(w)...)
-					p := startAs(t, w.vt.environment(), "sh", args...)
+					p := startAs(t, nil, w.vt.environment(), "sh", args...)
 					p.wait()
 					w.check()
 					if slices.Contains(o.codes, p.code) {

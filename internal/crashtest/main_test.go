@@ -58,15 +58,15 @@ func start(t testing.TB, env []string, args ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return startAs(t, env, name, args...)
+	return startAs(t, nil, env, name, args...)
 }
 
-// startAs starts a program that becomes midden.
-func startAs(t testing.TB, env []string, name string, args ...string) *process {
+// startAs starts a program that becomes midden, with attributes if there are any.
+func startAs(t testing.TB, attributes *syscall.SysProcAttr, env []string, name string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, args: args, cmd: exec.Command(name, args...), ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.errs
-	p.cmd.Env = append(os.Environ(), env...)
+	p.cmd.Env, p.cmd.SysProcAttr = append(os.Environ(), env...), attributes
 	began := time.Now()
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
