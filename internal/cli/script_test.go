@@ -2,13 +2,11 @@ package cli
 
 import (
 	"bytes"
-	"context"
 	"database/sql"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -31,9 +29,7 @@ func TestMain(m *testing.M) {
 
 func program() {
 	faults.Arm()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-	os.Exit(Main(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(Main(Signals(), os.Args[1:], os.Stdout, os.Stderr))
 }
 
 // TestScripts runs terminal sessions.

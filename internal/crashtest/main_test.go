@@ -2,10 +2,8 @@ package crashtest
 
 import (
 	"bytes"
-	"context"
 	"os"
 	"os/exec"
-	"os/signal"
 	"slices"
 	"strings"
 	"syscall"
@@ -31,9 +29,7 @@ func TestMain(m *testing.M) {
 
 func program() {
 	faults.Arm()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-	os.Exit(cli.Main(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(cli.Main(cli.Signals(), os.Args[1:], os.Stdout, os.Stderr))
 }
 
 // soak is how long to try; 0 is for as long as "make test" has patience.
