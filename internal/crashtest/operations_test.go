@@ -34,19 +34,22 @@ var (
 
 func migrated(w *world) bool { return w.migrated }
 
+func write(w *world) {
+	w.sensor.act()
+	w.sensor.rename(w.sensor.next(3)...)
+}
+
 var operations = []operation{
 	{
 		name: "load", kinds: all, ready: migrated,
-		feed: func(w *world) {
-			w.sensor.act()
-			w.sensor.rename(w.sensor.next(3)...)
-		},
+		feed:   write,
 		args:   func(w *world) []string { return []string{"load", "--patience", "1m", w.sensor.logs()} },
 		codes:  []int{0, 3},
 		beside: []string{"load", "scan", "enrich", "backfill"},
 	},
 	{
 		name: "follow", kinds: all, ready: migrated, follows: true,
+		feed:   write,
 		args:   func(w *world) []string { return []string{"load", "--follow", "--patience", "1m", w.sensor.logs()} },
 		codes:  []int{143},
 		beside: []string{"load", "scan"},
