@@ -87,7 +87,7 @@ func following(n int) int {
 	if soak > 0 {
 		return n + 1
 	}
-	return 2*n + 1
+	return 3*n + 2
 }
 
 // tellsOfDisk fails the test unless the program ended with 1 and a word about the disk.
@@ -124,7 +124,7 @@ func TestDiskFull(t *testing.T) {
 				if o.prepare != nil {
 					o.prepare(w)
 				}
-				for blocks := 8; ; blocks = blocks * 3 / 2 { // of 512 bytes
+				for blocks := 8; ; blocks = blocks * longer(6, 3) / 2 { // of 512 bytes
 					args := append([]string{"-c", fmt.Sprintf(`ulimit -f %d; exec "$0" "$@"`, blocks), name, "--db", w.db, "-q"}, o.args(w)...)
 					p := startAs(t, nil, w.vt.environment(), "sh", args...)
 					p.wait()
