@@ -27,14 +27,13 @@ var disk struct {
 	changes    int
 	operations int
 	system     *sqlite3.Tsqlite3_vfs
-	vfs        sqlite3.Tsqlite3_vfs
 	methods    map[uintptr]*methods // by the table that they stand before
 }
 
 // methods are a table of functions of files, and the one that stands before it.
 type methods struct {
 	system *sqlite3.Tsqlite3_io_methods
-	ours   sqlite3.Tsqlite3_io_methods
+	ours   *sqlite3.Tsqlite3_io_methods
 }
 
 // armDisk makes a faulty disk that of all databases which are opened from now on.
@@ -48,17 +47,22 @@ func armDisk(fault string, nth int) {
 	tls := libc.NewTLS()
 	defer tls.Close()
 	disk.system = at[sqlite3.Tsqlite3_vfs](sqlite3.Xsqlite3_vfs_find(tls, 0))
-	disk.vfs = *disk.system
+	ours := copied(tls, disk.system)
 	name, err := libc.CString("faulty")
-	if err != nil {
-		panic(err)
-	}
-	disk.vfs.FzName = name
-	disk.vfs.FxOpen = code(openFile)
-	disk.vfs.FxDelete = code(removeFile)
-	if rc := sqlite3.Xsqlite3_vfs_register(tls, address(&disk.vfs), 1); rc != sqlite3.SQLITE_OK {
+	must(err)
+	ours.FzName = name
+	ours.FxOpen = code(openFile)
+	ours.FxDelete = code(removeFile)
+	if rc := sqlite3.Xsqlite3_vfs_register(tls, address(ours), 1); rc != sqlite3.SQLITE_OK {
 		panic(rc)
 	}
+}
+
+// copied is a copy in SQLite's memory, in which alone the race detector lets it look.
+func copied[T any](tls *libc.TLS, p *T) *T {
+	c := at[T](libc.Xmalloc(tls, libc.Tsize_t(unsafe.Sizeof(*p))))
+	*c = *p
+	return c
 }
 
 // at is what stands at an address of SQLite's; address is the other way round.
@@ -87,7 +91,7 @@ func openFile(tls *libc.TLS, _, name, file uintptr, flags int32, outFlags uintpt
 	m := disk.methods[f.FpMethods]
 	if m == nil {
 		m = &methods{system: at[sqlite3.Tsqlite3_io_methods](f.FpMethods)}
-		m.ours = *m.system
+		m.ours = copied(tls, m.system)
 		m.ours.FxRead = code(readFile)
 		m.ours.FxWrite = code(writeFile)
 		m.ours.FxTruncate = code(truncateFile)
@@ -95,7 +99,7 @@ func openFile(tls *libc.TLS, _, name, file uintptr, flags int32, outFlags uintpt
 		m.ours.FiVersion = 2 // no map of the file, which would lead around us
 		disk.methods[f.FpMethods] = m
 	}
-	f.FpMethods = address(&m.ours)
+	f.FpMethods = address(m.ours)
 	disk.methods[f.FpMethods] = m
 	if disk.fault == DiskCut && name != 0 {
 		watch(file, libc.GoString(name))
