@@ -1,6 +1,9 @@
 package crashtest
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // operation is something that midden does and that can be disturbed. A new one needs
 // an entry below, and what finishes it in world.finishOn.
@@ -96,6 +99,24 @@ var operations = []operation{
 		points: []string{"retain: noted"},
 	},
 	{
+		name: "report", kinds: ours,
+		feed: func(w *world) {
+			write(w)
+			w.run("load", w.sensor.logs()).with(0, 3)
+		},
+		args:   func(w *world) []string { return report },
+		codes:  []int{0},
+		beside: []string{"load", "report"},
+	},
+	{
+		name: "copy", kinds: ours,
+		prepare: func(w *world) { w.renewTarget() },
+		args:    func(w *world) []string { return []string{"copy", "--to", w.target} },
+		codes:   []int{0},
+		beside:  []string{"load", "enrich"},
+		points:  []string{"copy: before commit", "copy: after commit"},
+	},
+	{
 		name: "migrate", kinds: []string{takenOver}, ready: func(w *world) bool { return !w.migrated },
 		args:   func(*world) []string { return []string{"migrate"} },
 		codes:  []int{0},
@@ -119,6 +140,10 @@ var operations = []operation{
 			"give back: PRAGMA temp_store", "give back: VACUUM", "give back: PRAGMA wal_checkpoint"},
 	},
 }
+
+// report is a report of all days on which the sensor was at work. It goes back to before
+// VirusTotal was asked, since when that was differs.
+var report = []string{"report", "monthly", thisMonth.Format("2006-01"), "--as-of", time.Now().UTC().AddDate(0, 0, -1).Format(time.DateOnly), "-o", "json"}
 
 // possible returns the operations that a world is ready for.
 func (w *world) possible() (possible []*operation) {

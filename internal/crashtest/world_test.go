@@ -35,15 +35,17 @@ const (
 
 // world is a database that grows, and all that it is about: a sensor, and a VirusTotal.
 type world struct {
-	t      testing.TB
-	rng    *rand.Rand
-	kind   string
-	dir    string
-	db     string         // a path or a URL
-	server *pgtest.Server // nil on SQLite
-	sensor *sensor
-	vt     *virusTotal
-	files  []string // that VirusTotal may know
+	t       testing.TB
+	rng     *rand.Rand
+	kind    string
+	dir     string
+	db      string         // a path or a URL
+	server  *pgtest.Server // nil on SQLite
+	sensor  *sensor
+	vt      *virusTotal
+	files   []string // that VirusTotal may know
+	target  string   // what is being copied to; "" if nothing is
+	targets int
 	// Of a database that was taken over.
 	base       string // a copy of it as it was
 	migrated   bool
@@ -356,9 +358,45 @@ func (w *world) compare(last bool) {
 	}
 	start(w.t, vt.environment(), append([]string{"--db", calm, "-q", "load", all}, old...)...).with(0, 3)
 	w.finishOn(calm, vt)
-	if want, got := w.dump(calm), w.dump(w.db); want != got {
-		w.t.Errorf("the databases differ:\n%.5000s", cmp.Diff(strings.Split(want, "\n"), strings.Split(got, "\n")))
+	got := w.dump(w.db)
+	w.same(w.dump(calm), got)
+	if w.kind == takenOver {
+		return
 	}
+	told := func(db string) string {
+		return start(w.t, vt.environment(), append([]string{"--db", db, "-q"}, report...)...).with(0).out.String()
+	}
+	w.same(told(calm), told(w.db))
+	if w.target != "" {
+		w.renewTarget()
+		w.run("copy", "--to", w.target).with(0)
+		w.same(got, w.dump(w.target))
+	}
+}
+
+// same fails the test if two texts differ.
+func (w *world) same(want, got string) {
+	w.t.Helper()
+	if want != got {
+		w.t.Errorf("they differ:\n%.5000s", cmp.Diff(strings.Split(want, "\n"), strings.Split(got, "\n")))
+	}
+}
+
+// renewTarget sees to it that there is something to copy to, which is not done: nothing
+// yet, or what was left by a copy that was disturbed.
+func (w *world) renewTarget() {
+	w.t.Helper()
+	if w.target != "" {
+		p := start(w.t, w.vt.environment(), "--db", w.target, "-q", "files", "list", "--limit", "1")
+		if p.wait(); p.code != 0 {
+			return
+		}
+	}
+	if w.targets++; w.server != nil && w.targets%2 == 0 {
+		w.target = w.server.Empty(w.t)
+		return
+	}
+	w.target = filepath.Join(w.dir, fmt.Sprintf("copy-%d.db", w.targets))
 }
 
 // unknown is the end of a verdict that says nothing.
