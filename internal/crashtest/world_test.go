@@ -2,8 +2,11 @@ package crashtest
 
 import (
 	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
 	"database/sql"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -358,6 +361,7 @@ func (w *world) compare(last bool) {
 	}
 	start(w.t, vt.environment(), append([]string{"--db", calm, "-q", "load", all}, old...)...).with(0, 3)
 	w.finishOn(calm, vt)
+	w.positions()
 	got := w.dump(w.db)
 	w.same(w.dump(calm), got)
 	if w.kind == takenOver {
@@ -372,6 +376,49 @@ func (w *world) compare(last bool) {
 		w.run("copy", "--to", w.target).with(0)
 		w.same(got, w.dump(w.target))
 	}
+}
+
+// positions fails the test unless every source was read as far as it says, and each of its
+// lines counted once.
+func (w *world) positions() {
+	w.t.Helper()
+	var contents [][]byte
+	err := filepath.WalkDir(w.sensor.logs(), func(path string, e os.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if z, packed := gzip.NewReader(bytes.NewReader(data)); packed == nil {
+			data, err = io.ReadAll(z)
+		}
+		contents = append(contents, data)
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.store(w.db, func(_ *store.Store, db *sql.DB) {
+		for _, row := range storetest.Rows(w.t, db, `SELECT position, digest, lines FROM sources WHERE digest <> ''`) {
+			var position, lines int
+			fmt.Sscan(row[0], &position)
+			fmt.Sscan(row[2], &lines)
+			read := slices.IndexFunc(contents, func(c []byte) bool {
+				return len(c) >= position && fmt.Sprintf("%x", sha256.Sum256(c[:position])) == row[1]
+			})
+			if read < 0 {
+				w.t.Errorf("no log has what was read up to %d", position)
+				continue
+			}
+			part := contents[read][:position]
+			want := bytes.Count(part, []byte("\n"))
+			if part[position-1] != '\n' {
+				want++
+			}
+			if lines != want {
+				w.t.Errorf("of %d lines up to %d, %d are counted", want, position, lines)
+			}
+		}
+	})
 }
 
 // same fails the test if two texts differ.
