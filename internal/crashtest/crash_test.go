@@ -3,11 +3,11 @@ package crashtest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"runtime"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 	"sync"
@@ -99,6 +99,9 @@ func (w *world) trial(n int) (what string) {
 		possible = slices.DeleteFunc(possible, func(o *operation) bool { return o.name == "compact" })
 	}
 	o := possible[w.rng.IntN(len(possible))]
+	if soak == 0 { // few trials: one of each
+		o = possible[n%len(possible)]
+	}
 	if o.prepare != nil {
 		o.prepare(w)
 	}
@@ -178,7 +181,7 @@ func (w *world) disturbances(o *operation) []disturbance {
 		}
 		return p.cmd.Process.Kill() == nil
 	}}
-	list := []disturbance{kill, kill, kill}
+	list := slices.Repeat([]disturbance{kill}, longer(1, 3))
 	for _, point := range append([]string{"before commit", "after commit"}, o.points...) {
 		nth := 1 + w.rng.IntN(3)
 		if point == "migrate" {
@@ -291,21 +294,30 @@ func (c *tally) count(kind, operation, how string) {
 	c.of[[3]string{kind, operation, how}]++
 }
 
-// report is a table of the trials, for people.
+// report is a table of the trials: by operation and what was done to it, and by database.
 func (c *tally) report() string {
 	c.Lock()
 	defer c.Unlock()
-	var b strings.Builder
-	var rows [][3]string
-	sum := 0
+	sums := map[[2]string]map[string]int{}
 	for row, n := range c.of {
-		rows = append(rows, row)
-		sum += n
+		for _, what := range [][2]string{{row[1], row[2]}, {row[1], "all"}, {"all", row[2]}, {"all", "all"}} {
+			if sums[what] == nil {
+				sums[what] = map[string]int{}
+			}
+			sums[what][row[0]] += n
+			sums[what]["all"] += n
+		}
 	}
-	sort.Slice(rows, func(i, j int) bool { return strings.Join(rows[i][:], "\x00") < strings.Join(rows[j][:], "\x00") })
-	fmt.Fprintf(&b, "%d trials\n", sum)
-	for _, row := range rows {
-		fmt.Fprintf(&b, "| %-10s | %-8s | %-40s | %5d |\n", row[0], row[1], row[2], c.of[row])
+	kinds := append(slices.Clone(all), "all")
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d trials\n| operation | disturbed | %s |\n|---|---|%s\n", sums[[2]string{"all", "all"}]["all"],
+		strings.Join(kinds, " | "), strings.Repeat("---|", len(kinds)))
+	for _, what := range slices.SortedFunc(maps.Keys(sums), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
+		fmt.Fprintf(&b, "| %s | %s |", what[0], what[1])
+		for _, kind := range kinds {
+			fmt.Fprintf(&b, " %d |", sums[what][kind])
+		}
+		b.WriteString("\n")
 	}
 	return b.String()
 }
