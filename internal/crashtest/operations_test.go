@@ -117,6 +117,18 @@ var operations = []operation{
 		points:  []string{"copy: before commit", "copy: after commit"},
 	},
 	{
+		name: "publish", kinds: ours,
+		feed: func(w *world) {
+			w.sensor.rename(w.sensor.next(30)...)
+			w.run("load", w.sensor.logs()).with(0, 3)
+		},
+		prepare: func(w *world) { w.publish() },
+		args:    func(*world) []string { return []string{"elastic", "publish"} },
+		codes:   []int{0},
+		beside:  []string{"load", "enrich"},
+		points:  []string{"publish: before commit", "publish: after commit"},
+	},
+	{
 		name: "migrate", kinds: []string{takenOver}, ready: func(w *world) bool { return !w.migrated },
 		args:   func(*world) []string { return []string{"migrate"} },
 		codes:  []int{0},

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -21,6 +22,7 @@ import (
 
 	"midden/internal/backfill"
 	"midden/internal/cowrie"
+	"midden/internal/elastic/elastictest"
 	"midden/internal/enrich/virustotal/vttest"
 	"midden/internal/store"
 	"midden/internal/store/postgres/pgtest"
@@ -38,17 +40,19 @@ const (
 
 // world is a database that grows, and all that it is about: a sensor, and a VirusTotal.
 type world struct {
-	t       testing.TB
-	rng     *rand.Rand
-	kind    string
-	dir     string
-	db      string         // a path or a URL
-	server  *pgtest.Server // nil on SQLite
-	sensor  *sensor
-	vt      *virusTotal
-	files   []string // that VirusTotal may know
-	target  string   // what is being copied to; "" if nothing is
-	targets int
+	t          testing.TB
+	rng        *rand.Rand
+	kind       string
+	dir        string
+	db         string         // a path or a URL
+	server     *pgtest.Server // nil on SQLite
+	sensor     *sensor
+	vt         *virusTotal
+	files      []string // that VirusTotal may know
+	cluster    *elastictest.Fake
+	publishing bool   // the cluster is told of changes
+	target     string // what is being copied to; "" if nothing is
+	targets    int
 	// Of a database that was taken over.
 	base       string // a copy of it as it was
 	migrated   bool
@@ -57,8 +61,9 @@ type world struct {
 
 func newWorld(t testing.TB, kind string, server *pgtest.Server, rng *rand.Rand) *world {
 	t.Helper()
-	w := &world{t: t, rng: rng, kind: kind, dir: t.TempDir()}
-	w.vt = newVirusTotal(t, filepath.Join(w.dir, "config"), vttest.Account{Key: vtKey, User: "u", Minute: 30, Day: 100000, Month: 1000000}, 30)
+	w := &world{t: t, rng: rng, kind: kind, dir: t.TempDir(), cluster: elastictest.NewFake(t, true)}
+	w.vt = newVirusTotal(t, filepath.Join(w.dir, "config"), vttest.Account{Key: vtKey, User: "u", Minute: 30, Day: 100000, Month: 1000000}, 30,
+		fmt.Sprintf("[elastic]\nurl = [%q]\n", w.cluster.URL))
 	w.sensor = newSensor(t, rng, w.dir, w.learn)
 	w.db = filepath.Join(w.dir, "midden.db")
 	switch kind {
@@ -118,12 +123,12 @@ type virusTotal struct {
 	now time.Time
 }
 
-func newVirusTotal(t testing.TB, dir string, a vttest.Account, perMinute int) *virusTotal {
+func newVirusTotal(t testing.TB, dir string, a vttest.Account, perMinute int, more string) *virusTotal {
 	t.Helper()
 	v := &virusTotal{Server: vttest.New(t), dir: dir, now: time.Now().UTC().Truncate(24 * time.Hour)}
 	v.SetClock(v.clock)
 	v.AddAccount(a)
-	text := fmt.Sprintf("[virustotal]\nbase_url = %q\nkey = \"file:key\"\nper_minute = %d\n", v.URL, perMinute)
+	text := fmt.Sprintf("[virustotal]\nbase_url = %q\nkey = \"file:key\"\nper_minute = %d\n%s", v.URL, perMinute, more)
 	for name, text := range map[string]string{"midden.toml": text, "key": vtKey} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
@@ -349,7 +354,7 @@ func (w *world) compare(last bool) {
 	if err := os.WriteFile(all, bytes.Join(w.sensor.written, nil), 0o644); err != nil {
 		w.t.Fatal(err)
 	}
-	vt := newVirusTotal(w.t, filepath.Join(dir, "config"), vttest.Account{Key: vtKey, User: "u", Minute: 1e6, Day: 1e6, Month: 1e6}, 1e6)
+	vt := newVirusTotal(w.t, filepath.Join(dir, "config"), vttest.Account{Key: vtKey, User: "u", Minute: 1e6, Day: 1e6, Month: 1e6}, 1e6, "")
 	vt.learn(w.files)
 	if w.kind == takenOver {
 		copyFile(w.t, w.base, calm)
@@ -371,6 +376,12 @@ func (w *world) compare(last bool) {
 		return start(w.t, vt.environment(), append([]string{"--db", db, "-q"}, report...)...).with(0).out.String()
 	}
 	w.same(told(calm), told(w.db))
+	if w.publishing {
+		w.run("elastic", "publish").with(0)
+		once := w.told()
+		w.run("elastic", "publish", "--rebuild").with(0)
+		w.same(w.told(), once)
+	}
 	if w.target != "" {
 		w.renewTarget()
 		w.run("copy", "--to", w.target).with(0)
@@ -427,6 +438,33 @@ func (w *world) same(want, got string) {
 	if want != got {
 		w.t.Errorf("they differ:\n%.5000s", cmp.Diff(strings.Split(want, "\n"), strings.Split(got, "\n")))
 	}
+}
+
+// publish has changes told to the cluster from now on.
+func (w *world) publish() {
+	w.t.Helper()
+	if !w.publishing {
+		w.run("elastic", "install").with(0)
+		w.publishing = true
+	}
+}
+
+// told is what the cluster was told, without when.
+func (w *world) told() string {
+	w.t.Helper()
+	var lines []string
+	for _, name := range []string{"cowrie.sightings", "cowrie.files", "cowrie.verdicts"} {
+		for id, d := range w.cluster.Documents(name) {
+			delete(d["event"].(map[string]any), "ingested")
+			text, err := json.Marshal(d)
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			lines = append(lines, fmt.Sprintf("%s %s %s", name, id, text))
+		}
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
 }
 
 // renewTarget sees to it that there is something to copy to, which is not done: nothing
