@@ -62,9 +62,10 @@ vulns: ## Compare the code with Go's list of known weaknesses (fetches that list
 	$(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
 
 .PHONY: soak
-soak: build ## Kill loads at random for SOAKTIME (default 10m) and compare the results
-	@scripts/need.sh gcc:gcc gcc:libc6-dev initdb:postgresql
-	CGO_ENABLED=1 MIDDEN_SOAK=$${SOAKTIME:-10m} $(GO) test -race -count=1 -timeout 0 -run 'TestKill' -v ./internal/cli
+soak: ## Kill, starve and flood midden for SOAKTIME (default 10m) and longer; print the trials
+	@scripts/need.sh initdb:postgresql
+	MIDDEN_SOAK=$${SOAKTIME:-10m} $(GO) test -count=1 -timeout 0 -v -run 'TestCrash$$' ./internal/crashtest
+	MIDDEN_SOAK=$${SOAKTIME:-10m} $(GO) test -count=1 -timeout 0 -v -skip 'TestCrash$$' ./internal/crashtest
 
 .PHONY: docs
 docs: ## Write docs/commands.md from the commands, and Grafana's dashboards

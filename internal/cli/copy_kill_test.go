@@ -1,13 +1,10 @@
 package cli
 
 import (
-	"math/rand/v2"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"midden/internal/store/postgres/pgtest"
-	"midden/internal/synth"
 )
 
 // TestKillCopy kills a copy around its commits, again and again, so that it hardly
@@ -57,40 +54,4 @@ func TestKillCopyOfOld(t *testing.T) {
 	run(t, []int{0}, "-q", "copy", "--from", from, "--to", to)
 	same(t, want, canonical(t, to))
 	call(t, "", "--db", to, "verify").with(0)
-}
-
-// TestKillCopyAtRandom kills a copy at random moments.
-func TestKillCopyAtRandom(t *testing.T) {
-	t.Parallel()
-	trials(t, func(t *testing.T, rng *rand.Rand) (kills int) {
-		dir := t.TempDir()
-		logs, from := filepath.Join(dir, "logs"), filepath.Join(dir, "from.db")
-		if _, err := (synth.Options{Seed: rng.Uint64(), Events: 20000}).WriteTree(t.Context(), logs, "none"); err != nil {
-			t.Fatal(err)
-		}
-		run(t, []int{0}, "-q", "--db", from, "load", logs)
-		want := dump(t, from)
-		for _, to := range []string{pgtest.Shared(t).Empty(t), filepath.Join(dir, "back.db")} {
-			start := time.Now()
-			run(t, []int{0}, "-q", "copy", "--from", from, "--to", filepath.Join(t.TempDir(), "calm.db"))
-			took := time.Since(start)
-			for n := 0; n < 5; n++ {
-				cmd := midden(t, "-q", "copy", "--from", from, "--to", to)
-				if err := cmd.Start(); err != nil {
-					t.Fatal(err)
-				}
-				timer := time.AfterFunc(time.Duration(rng.Int64N(int64(took))), func() { cmd.Process.Kill() })
-				err := cmd.Wait()
-				timer.Stop()
-				if err == nil {
-					break // it was quicker
-				}
-				kills++
-			}
-			call(t, "", "-q", "copy", "--from", from, "--to", to).with(0, 1) // 1: it was done
-			same(t, want, dump(t, to))
-			from = to
-		}
-		return kills
-	})
 }

@@ -38,6 +38,11 @@ func TestHouse(t *testing.T) {
 		"report/page":           "cowrie plain report",
 		"cli/render":            "plain",
 	}
+	// What breaks things on purpose is for tests alone.
+	out, err := exec.Command("go", "list", "-deps", "midden/cmd/midden").CombinedOutput()
+	if err != nil || strings.Contains(string(out), "midden/internal/crashtest") {
+		t.Errorf("the program must not know crashtest: %v", err)
+	}
 	for room, allowed := range may {
 		out, err := exec.Command("go", "list", "-deps", "midden/internal/"+room).CombinedOutput()
 		if err != nil {

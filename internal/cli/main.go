@@ -68,11 +68,28 @@ type app struct {
 	log            *slog.Logger
 }
 
-// Main runs the program and returns its exit code.
+// stopSignal is why the context of the program ended.
+type stopSignal struct{ os.Signal }
+
+func (s stopSignal) Error() string        { return s.String() }
+func (s stopSignal) Is(target error) bool { return target == context.Canceled }
+
+// Signals returns a context that SIGINT and SIGTERM end. A second signal ends the
+// program at once.
+func Signals() context.Context {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		s := <-signals
+		signal.Stop(signals)
+		cancel(stopSignal{s})
+	}()
+	return ctx
+}
+
+// Main runs the program, in the context of Signals, and returns its exit code.
 func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	terminated := make(chan os.Signal, 1)
-	signal.Notify(terminated, syscall.SIGTERM)
-	defer signal.Stop(terminated)
 	// Whoever reads the output may stop: that is an error of writing, and no
 	// signal that ends the program.
 	signal.Ignore(syscall.SIGPIPE)
@@ -83,13 +100,11 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	err := root.ExecuteContext(ctx)
 	code := exitCode(err)
 	if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {
-		code = exitInterrupt
-		select {
-		case <-terminated:
-			code = exitTerminate
-		default:
+		var by stopSignal
+		if errors.As(context.Cause(ctx), &by) && by.Signal == syscall.SIGTERM {
+			return exitTerminate
 		}
-		return code
+		return exitInterrupt
 	}
 	if code != exitDone && err.Error() != "" {
 		fmt.Fprintf(stderr, "midden: %s\n", render.Escape(err.Error()))

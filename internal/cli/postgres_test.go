@@ -3,55 +3,13 @@ package cli
 import (
 	"bytes"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"midden/internal/store/postgres/pgtest"
-	"midden/internal/synth"
 )
-
-// TestLoadersOnPostgres: three loaders share the work, one of them is killed at
-// random moments, again and again, and what is stored is what one alone would have stored.
-func TestLoadersOnPostgres(t *testing.T) {
-	t.Parallel()
-	trials(t, func(t *testing.T, rng *rand.Rand) (kills int) {
-		dir := t.TempDir()
-		if _, err := (synth.Options{Seed: rng.Uint64(), Events: 15000}).WriteTree(t.Context(), dir, "mixed"); err != nil {
-			t.Fatal(err)
-		}
-		calm, db := filepath.Join(t.TempDir(), "calm.db"), pgtest.Shared(t).Empty(t)
-		start := time.Now()
-		run(t, []int{0}, "-q", "--db", calm, "load", dir)
-		took := time.Since(start)
-		run(t, []int{0}, "-q", "--db", db, "migrate")
-		var others sync.WaitGroup
-		for range 2 {
-			others.Go(func() { run(t, []int{0}, "-q", "--db", db, "load", dir) })
-		}
-		for kills < 6 {
-			cmd := midden(t, "-q", "--db", db, "load", dir)
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			timer := time.AfterFunc(time.Duration(rng.Int64N(int64(took))), func() { cmd.Process.Kill() })
-			err := cmd.Wait()
-			timer.Stop()
-			if err == nil {
-				break // it was quicker
-			}
-			kills++
-		}
-		others.Wait()
-		run(t, []int{0}, "-q", "--db", db, "load", dir)
-		same(t, dump(t, calm), dump(t, db))
-		return kills
-	})
-}
 
 // TestServerAway: without a server a load ends with 75, and the next one goes on. No
 // command shows the password.

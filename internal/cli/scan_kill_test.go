@@ -2,9 +2,7 @@ package cli
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -45,48 +43,10 @@ func yard(t testing.TB, n int) (dir, archive string) {
 	return dir, archive
 }
 
-// TestKillScan kills scans of a directory and of an archive before and after
-// each commit: the next scan ends where an undisturbed one ends.
-func TestKillScan(t *testing.T) {
-	t.Parallel()
-	dir, archive := yard(t, 500)
-	calm := filepath.Join(t.TempDir(), "calm.db")
-	run(t, []int{0}, "-q", "--db", calm, "scan", "--sensor", "one", dir)
-	want := dump(t, calm)
-	t.Run("directory", func(t *testing.T) {
-		t.Parallel()
-		killScan(t, want, dir)
-	})
-	t.Run("archive", func(t *testing.T) {
-		t.Parallel()
-		killScan(t, want, archive)
-	})
-	t.Run("restless directory", func(t *testing.T) {
-		t.Parallel()
-		killRestless(t)
-	})
-}
-
-// killScan kills scans of a place, with one commit each.
-func killScan(t *testing.T, want, place string) {
-	db := filepath.Join(t.TempDir(), "killed.db")
-	args := []string{"-q", "--db", db, "scan", "--sensor", "one", place}
-	for _, point := range []string{"before commit", "after commit"} {
-		if !killed(t, "scan: "+point, args...) {
-			t.Errorf("there was no %s", point)
-		}
-	}
-	call(t, "", args...).with(0)
-	same(t, want, dump(t, db))
-	call(t, "", "-q", "--db", db, "verify").with(0)
-	if killed(t, "scan: before commit", args...) {
-		t.Error("again something is stored")
-	}
-}
-
-// killRestless kills scans of a directory with a file that does not hold still.
+// TestKillScanRestless kills scans of a directory with a file that does not hold still.
 // While that is tried again and again, what else there is is committed.
-func killRestless(t *testing.T) {
+func TestKillScanRestless(t *testing.T) {
+	t.Parallel()
 	dir, _ := yard(t, 200)
 	restless := filepath.Join(dir, "restless")
 	captureAs(t, restless, strings.Repeat("0123456789abcdef", 1<<16), 1)
@@ -125,42 +85,13 @@ func killRestless(t *testing.T) {
 	calm := filepath.Join(t.TempDir(), "calm.db")
 	call(t, "", "-q", "--db", calm, "scan", dir).with(0)
 	call(t, "", args...).with(0)
-	want, got := dump(t, calm), dump(t, db)
-	same(t, want, got)
-}
-
-// TestKillScanAtRandom kills scans at random moments.
-func TestKillScanAtRandom(t *testing.T) {
-	t.Parallel()
-	trials(t, func(t *testing.T, rng *rand.Rand) (kills int) {
-		dir, archive := yard(t, 300+rng.IntN(300))
-		defer os.RemoveAll(filepath.Dir(dir))
-		calm := filepath.Join(filepath.Dir(dir), "calm.db")
-		start := time.Now()
-		run(t, []int{0}, "-q", "--db", calm, "scan", dir)
-		took := time.Since(start)
-		for i, place := range []string{dir, archive} {
-			db := filepath.Join(filepath.Dir(dir), fmt.Sprint("killed", i, ".db"))
-			args := []string{"-q", "--db", db, "scan", place}
-			for range 3 {
-				cmd := midden(t, args...)
-				if err := cmd.Start(); err != nil {
-					t.Fatal(err)
-				}
-				timer := time.AfterFunc(time.Duration(rng.Int64N(int64(took))), func() { cmd.Process.Kill() })
-				err := cmd.Wait()
-				if timer.Stop(); err == nil {
-					break // it was quicker
-				}
-				kills++
-			}
-			run(t, []int{0}, args...)
-			if same(t, dump(t, calm), dump(t, db)); t.Failed() {
-				t.Fatalf("%s", place)
-			}
+	// It may have held still while it was read; then it was another file.
+	got := dump(t, db)
+	for line := range strings.Lines(dump(t, calm)) {
+		if !strings.Contains(got, line) {
+			t.Errorf("it lacks %s", line)
 		}
-		return kills
-	})
+	}
 }
 
 // TestScanProcesses scans the same places with several processes at once, while
@@ -215,36 +146,4 @@ func TestScanProcesses(t *testing.T) {
 	readers.Wait()
 	same(t, dump(t, calm), dump(t, db))
 	call(t, "", "-q", "--db", db, "verify").with(0)
-}
-
-// TestDiskFullScan limits how large a file may become, first to nearly nothing
-// and then to more and more, until a scan gets through.
-func TestDiskFullScan(t *testing.T) {
-	t.Parallel()
-	dir, _ := yard(t, 400)
-	calm := filepath.Join(t.TempDir(), "calm.db")
-	run(t, []int{0}, "-q", "--db", calm, "scan", dir)
-	want := dump(t, calm)
-	name := midden(t).Path
-	db := filepath.Join(t.TempDir(), "midden.db")
-	run(t, []int{0}, "-q", "--db", db, "scan", t.TempDir())
-	failures := 0
-	for blocks := 8; ; blocks *= 3 { // of 512 bytes
-		cmd := exec.Command("sh", "-c", fmt.Sprintf(`ulimit -f %d; exec "$0" "$@"`, blocks), name, "--db", db, "scan", dir)
-		out, err := cmd.CombinedOutput()
-		if err == nil {
-			break
-		}
-		if code := cmd.ProcessState.ExitCode(); code != 1 || strings.Contains(string(out), "goroutine") ||
-			!strings.Contains(string(out), "the disk is full") && !strings.Contains(string(out), "the disk failed") {
-			t.Errorf("with %d blocks of disk it ended with %d: %s", blocks, code, out)
-		}
-		if failures++; failures > 20 {
-			t.Fatal("it never gets through")
-		}
-	}
-	if failures < 3 {
-		t.Errorf("it failed %d times only", failures)
-	}
-	same(t, want, dump(t, db))
 }

@@ -2,13 +2,11 @@ package cli
 
 import (
 	"bytes"
-	"context"
 	"database/sql"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -17,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"midden/internal/crashtest/faults"
 )
 
 // TestMain makes the test program the real one, too: scripts and the kill
@@ -28,10 +28,8 @@ func TestMain(m *testing.M) {
 }
 
 func program() {
-	killAt(os.Getenv("MIDDEN_TEST_KILL_AT"))
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-	os.Exit(Main(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	faults.Arm()
+	os.Exit(Main(Signals(), os.Args[1:], os.Stdout, os.Stderr))
 }
 
 // TestScripts runs terminal sessions.

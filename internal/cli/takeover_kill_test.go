@@ -3,13 +3,9 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"midden/internal/synth"
 	"midden/internal/synth/cowrieprocessor"
@@ -195,83 +191,4 @@ func size(t testing.TB, path string) int64 {
 		t.Fatal(err)
 	}
 	return info.Size()
-}
-
-// takeOver are the commands of a whole take-over.
-var takeOver = [][]string{{"migrate"}, {"backfill", "run", "--batch", "16"}, {"compact", "--yes"}}
-
-// TestKillTakeOverAtRandom kills the steps of a take-over at random moments.
-func TestKillTakeOverAtRandom(t *testing.T) {
-	t.Parallel()
-	trials(t, func(t *testing.T, rng *rand.Rand) (kills int) {
-		base := oldDatabase(t, cowrieprocessor.Options{
-			Logs:    synth.Options{Seed: rng.Uint64(), Events: 800, FileShare: 0.3},
-			Version: 1 + rng.IntN(cowrieprocessor.Latest),
-			Files:   []string{"later", "oldest", ""}[rng.IntN(3)],
-			Faults:  true,
-		})
-		calm, db := copyDatabase(t, base), copyDatabase(t, base)
-		defer func() {
-			for _, path := range []string{base, calm, db} {
-				os.RemoveAll(filepath.Dir(path))
-			}
-		}()
-		for _, args := range takeOver {
-			start := time.Now()
-			run(t, []int{0, 3}, append([]string{"--db", calm}, args...)...)
-			took := time.Since(start)
-			for range 3 {
-				cmd := midden(t, append([]string{"--db", db}, args...)...)
-				if err := cmd.Start(); err != nil {
-					t.Fatal(err)
-				}
-				timer := time.AfterFunc(time.Duration(rng.Int64N(int64(took))), func() { cmd.Process.Kill() })
-				err := cmd.Wait()
-				timer.Stop()
-				if err == nil || cmd.ProcessState.ExitCode() == 3 {
-					break // it was quicker
-				}
-				kills++
-			}
-			run(t, []int{0, 3}, append([]string{"--db", db}, args...)...)
-			if same(t, takenOver(t, calm), takenOver(t, db)); t.Failed() {
-				t.Fatalf("after %v", args)
-			}
-		}
-		well(t, db)
-		return kills
-	})
-}
-
-// TestDiskFullTakeOver limits how large a file may become, first to nearly
-// nothing and then to more and more, until each step of a take-over gets
-// through.
-func TestDiskFullTakeOver(t *testing.T) {
-	t.Parallel()
-	base := oldDatabase(t, cowrieprocessor.Options{Logs: synth.Options{Seed: 94, Events: 500, FileShare: 0.3}, Files: "later", Faults: true})
-	calm, db := copyDatabase(t, base), copyDatabase(t, base)
-	name := midden(t).Path
-	for i, args := range takeOver {
-		run(t, []int{0, 3}, append([]string{"--db", calm}, args...)...)
-		failures := 0
-		for blocks := []int{8, 24, 48}[i]; ; blocks *= 2 { // of 512 bytes
-			cmd := exec.Command("sh", append([]string{"-c", fmt.Sprintf(`ulimit -f %d; exec "$0" "$@"`, blocks), name, "--db", db}, args...)...)
-			out, err := cmd.CombinedOutput()
-			if code := cmd.ProcessState.ExitCode(); err == nil || code == 3 {
-				break
-			} else if code != 1 || strings.Contains(string(out), "goroutine") ||
-				!strings.Contains(string(out), "the disk is full") && !strings.Contains(string(out), "the disk failed") {
-				t.Errorf("%v with %d blocks of disk ended with %d: %s", args, blocks, code, out)
-			}
-			if failures++; failures > 30 {
-				t.Fatalf("%v never gets through", args)
-			}
-		}
-		if failures < 3 {
-			t.Errorf("%v failed %d times only", args, failures)
-		}
-		run(t, []int{0, 3}, append([]string{"--db", db}, args...)...)
-		same(t, takenOver(t, calm), takenOver(t, db))
-	}
-	well(t, db)
 }

@@ -31,7 +31,8 @@ type File struct {
 	info   os.FileInfo
 	input  io.Reader // the decompressed content
 	close  func()
-	offset int64 // bytes of the file that were read
+	offset int64  // bytes of the file that were read
+	head   []byte // the first bytes that were read, as they lie on disk
 }
 
 // Open opens a regular file and tells by its first bytes how it is compressed.
@@ -67,7 +68,7 @@ func (f *File) Refresh() error {
 	if err != nil {
 		return err
 	}
-	f.info = info
+	f.info, f.head = info, nil
 	return f.rewind()
 }
 

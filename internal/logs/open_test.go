@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -513,5 +514,78 @@ func TestFindStops(t *testing.T) {
 	}
 	if files, _, err := Find(ctx, []string{dir}); err == nil || len(files) > 0 || !strings.Contains(err.Error(), "canceled") {
 		t.Errorf("files %v, %v", files, err)
+	}
+}
+
+// TestWrittenAnew: a log that is emptied and written anew while it is read, as
+// copytruncate does, gives no line that is of both.
+func TestWrittenAnew(t *testing.T) {
+	before, after := manyLines(), []byte(nil)
+	for i := range 40000 {
+		after = fmt.Appendf(after, `{"session":"new%d","eventid":"cowrie.session.connect","timestamp":"2026-01-01T00:00:00Z"}`+"\n", i)
+	}
+	for _, c := range []struct {
+		name string
+		step func(f *File) (*Reader, error) // until it is written anew
+	}{
+		{"when it is opened", nil},
+		{"when its first record is read", func(f *File) (*Reader, error) { return NewReader(f) }},
+		{"when it goes on", func(f *File) (*Reader, error) {
+			r, err := NewReader(f)
+			if err != nil {
+				return nil, err
+			}
+			b, err := r.Next()
+			if err != nil || !r.Resume(b.Mark) {
+				t.Fatalf("it does not resume: %v", err)
+			}
+			return r, nil
+		}},
+		{"when it goes back", func(f *File) (*Reader, error) {
+			r, err := NewReader(f)
+			if err == nil {
+				_, err = r.Advance(3 << 20)
+			}
+			return r, err
+		}},
+	} {
+		path := write(t, bytes.Repeat(before, 1+4<<20/len(before)))
+		f, err := Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		var r *Reader
+		if c.step != nil {
+			if r, err = c.step(f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.WriteFile(path, after, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if r == nil {
+			if r, err = NewReader(f); err != nil {
+				t.Fatal(err)
+			}
+		} else if c.name == "when it goes back" {
+			if err := r.Rewind(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for {
+			b, err := r.Next()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", c.name, err)
+			}
+			for _, line := range records(b) {
+				if !bytes.Contains(before, []byte(line)) {
+					t.Fatalf("%s: it reads %s", c.name, line)
+				}
+			}
+		}
 	}
 }

@@ -214,11 +214,14 @@ func (r *Reader) mark() cowrie.Mark {
 		Tail: bytes.Clone(r.tail)}
 }
 
-// fill reads until buf holds size bytes, or the content ends.
+// fill reads until buf holds size bytes, or the content ends. It ends, too, where the
+// file was emptied and written anew meanwhile (copytruncate): what was read then may be
+// the beginning of one line and the end of another.
 func (r *Reader) fill(size int) {
 	if len(r.buf) >= size || r.err != nil {
 		return
 	}
+	had := len(r.buf)
 	if cap(r.buf) < size {
 		grown := make([]byte, len(r.buf), size)
 		copy(grown, r.buf)
@@ -229,7 +232,36 @@ func (r *Reader) fill(size int) {
 		r.buf = r.buf[:len(r.buf)+n]
 		r.err = err
 	}
+	if r.file.Compression == "" && !r.sameFile() {
+		r.buf, r.err = r.buf[:had], io.EOF
+	}
 }
+
+// sameFile reports whether the file still begins as it did when it was opened. Asked
+// after reading, it tells that what was read is of that content.
+func (r *Reader) sameFile() bool {
+	head := r.file.head
+	if r.at == 0 {
+		read := r.buf[:min(len(r.buf), headSize)]
+		n := min(len(read), len(head))
+		if !bytes.Equal(read[:n], head[:n]) {
+			return false
+		}
+		if len(read) > len(head) {
+			head = bytes.Clone(read)
+		}
+	}
+	now := make([]byte, len(head))
+	if _, err := r.file.file.ReadAt(now, 0); err != nil && err != io.EOF || !bytes.Equal(now, head) {
+		return false
+	}
+	r.file.head = head
+	return true
+}
+
+// headSize is by how many of its first bytes a file is known to be the same: a first event
+// differs from others in that.
+const headSize = 1024
 
 // consume gives out the first n bytes of buf.
 func (r *Reader) consume(n int) {

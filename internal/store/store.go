@@ -257,7 +257,10 @@ func (s *Store) inTxOf(ctx context.Context, db beginner, f func(*sql.Tx) error) 
 	if err := f(tx); err != nil {
 		return s.failed(ctx, err)
 	}
-	return s.failed(ctx, tx.Commit())
+	Reached("before commit")
+	err = tx.Commit()
+	Reached("after commit")
+	return s.failed(ctx, err)
 }
 
 // failed puts an error of a transaction into plain words. Where the context has

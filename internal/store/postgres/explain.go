@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -114,7 +115,8 @@ func (at *address) explainConnecting(err *pgconn.ConnectError) error {
 // isLost reports whether an error is that of a connection that is gone.
 func isLost(err error) bool {
 	var network net.Error
-	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) ||
+	// database/sql has two words for it: one of them for who comes back to a connection of his own.
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) ||
 		errors.As(err, &network) || strings.HasSuffix(err.Error(), "conn closed") || pgconn.SafeToRetry(err)
 }
 

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
@@ -55,12 +56,17 @@ func Open(ctx context.Context, path string, o Options) (*store.Store, error) {
 	if err != nil {
 		return nil, explain(err)
 	}
+	if o.Write && onReadOnly(path) {
+		return nil, fmt.Errorf("open database %s: its file system is read-only, so nothing can be stored", path)
+	}
 	q := maps.Clone(settings)
+	still := unchanging(path)
 	q["_pragma"] = append(slices.Clone(q["_pragma"]), fmt.Sprintf("wal_autocheckpoint(%d)", checkpointBytes/pageSize))
 	if !o.Write {
 		// Reading through a map of the file is nearly twice as fast. Who writes
 		// gains nothing by it, and the map counts as memory.
 		q["_pragma"] = append(slices.Clone(q["_pragma"]), "mmap_size(1073741824)")
+		maps.Copy(q, still)
 	}
 	db, err := connect(path, q)
 	if err != nil {
@@ -71,7 +77,9 @@ func Open(ctx context.Context, path string, o Options) (*store.Store, error) {
 		db.Close()
 		return nil, explain(err)
 	}
-	scan, err := connect(path, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)", "cache_size(-1024)"}})
+	toScan := url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)", "cache_size(-1024)"}}
+	maps.Copy(toScan, still)
+	scan, err := connect(path, toScan)
 	if err != nil {
 		db.Close()
 		return nil, err
@@ -97,6 +105,24 @@ func Open(ctx context.Context, path string, o Options) (*store.Store, error) {
 
 // columns asks for the columns of a table.
 const columns = `SELECT name, type, pk, hidden <> 0 FROM pragma_table_xinfo($1) ORDER BY cid`
+
+// unchanging returns the settings for a database that nobody can change, since its file
+// system is read-only. SQLite writes beside others even to read them: who reads is noted
+// there. What stands in a journal it could not read.
+func unchanging(path string) url.Values {
+	if !onReadOnly(path) {
+		return nil
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	if info, err := os.Stat(path + "-wal"); err == nil && info.Size() > 0 {
+		return nil
+	}
+	return url.Values{"immutable": {"1"}}
+}
+
+func onReadOnly(path string) bool { return unix.Access(path, unix.W_OK) == unix.EROFS }
 
 // damage returns what SQLite finds damaged.
 func damage(ctx context.Context, db *sql.DB) (found []string, err error) {
@@ -158,7 +184,9 @@ const checkpointBytes = 128 << 20
 // even a setting could. It returns the size of its pages, in bytes. unfinished
 // allows for a copy that is not finished.
 func usable(ctx context.Context, path string, unfinished bool) (pageSize int, err error) {
-	db, err := connect(path, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)"}})
+	q := url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)"}}
+	maps.Copy(q, unchanging(path))
+	db, err := connect(path, q)
 	if err != nil {
 		return 0, err
 	}
@@ -255,7 +283,9 @@ func explain(err error) error {
 	case isCode(err, sqlite3.SQLITE_FULL):
 		return fmt.Errorf("the disk is full: make room and run the same command again, it goes on where it was (%w)", err)
 	case isCode(err, sqlite3.SQLITE_READONLY):
-		return fmt.Errorf("the database cannot be written: check the rights of the file and of its directory (%w)", err)
+		return fmt.Errorf("the database cannot be written: check the rights of the file and of its directory, where SQLite writes even when it reads (%w)", err)
+	case isCode(err, sqlite3.SQLITE_CANTOPEN):
+		return fmt.Errorf("the database cannot be opened: check the rights of the file and of its directory; on a read-only file system it can be read if there is no journal beside it, else read a copy of both (%w)", err)
 	case isCode(err, sqlite3.SQLITE_BUSY), isCode(err, sqlite3.SQLITE_LOCKED):
 		return fmt.Errorf("%w (%w)", store.ErrLocked, err)
 	case isCode(err, sqlite3.SQLITE_CORRUPT):

@@ -20,6 +20,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -295,4 +296,16 @@ func (s *Server) newDatabase(t testing.TB, template string) string {
 	s.Exec(t, "postgres", fmt.Sprintf(`CREATE DATABASE %s TEMPLATE %s`, name, template))
 	t.Cleanup(func() { _ = s.exec("postgres", fmt.Sprintf(`DROP DATABASE IF EXISTS %s WITH (FORCE)`, name)) })
 	return s.URL(name)
+}
+
+// Await waits until the server has recovered from what was done to it.
+func (s *Server) Await(t testing.TB) {
+	t.Helper()
+	var err error
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if err = s.exec("postgres"); err == nil {
+			return
+		}
+	}
+	t.Fatal(err)
 }
