@@ -164,12 +164,26 @@ func (l *loader) run(ctx context.Context, paths []string) error {
 func (l *loader) readAll(ctx context.Context, files []logs.Found) (again []logs.Found, err error) {
 	l.round, l.taken = map[string]bool{}, 0
 	var reads []*reading
+	// What is stored is forgotten, however many files there are.
+	store := func() error {
+		if err := l.store(); err != nil {
+			return err
+		}
+		for _, rd := range reads {
+			if rd.moved.Load() {
+				again = append(again, rd.found)
+				l.filesDone.Add(-1)
+			}
+		}
+		reads, l.round = nil, map[string]bool{}
+		return nil
+	}
 	for _, f := range files {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		if l.mine >= maxClaims {
-			if err := l.store(); err != nil {
+			if err := store(); err != nil {
 				return nil, err
 			}
 		}
@@ -186,16 +200,7 @@ func (l *loader) readAll(ctx context.Context, files []logs.Found) (again []logs.
 			reads = append(reads, rd)
 		}
 	}
-	if err := l.store(); err != nil {
-		return nil, err
-	}
-	for _, rd := range reads {
-		if rd.moved.Load() {
-			again = append(again, rd.found)
-			l.filesDone.Add(-1)
-		}
-	}
-	return again, nil
+	return again, store()
 }
 
 // maxClaims is how many sources are claimed at a time: each costs the event log
@@ -419,7 +424,9 @@ func (l *loader) fail(path string, err error) {
 // noted notes whether a path had something new, and what is left of it.
 func (l *loader) noted(path string, fresh bool, pending int64) {
 	l.read[path] = l.read[path] || fresh
-	l.pending[path] = pending
+	if delete(l.pending, path); pending > 0 {
+		l.pending[path] = pending
+	}
 }
 
 // summarise counts what was noted of the paths.

@@ -31,13 +31,15 @@ type Problem struct {
 // that cannot be followed is a problem and stops nothing. What in a directory
 // is no regular file is left out without a word. The paths found are absolute.
 func Find(ctx context.Context, paths []string) (files []Found, problems []Problem, err error) {
-	place := map[string]int{} // of each path in files
+	place := map[string]int{} // of each path in files, if there is more than one way to them
 	add := func(path string, info fs.FileInfo, named bool) {
-		if i, ok := place[path]; ok {
-			files[i].Named = files[i].Named || named
-			return
+		if len(paths) > 1 {
+			if i, ok := place[path]; ok {
+				files[i].Named = files[i].Named || named
+				return
+			}
+			place[path] = len(files)
 		}
-		place[path] = len(files)
 		files = append(files, found(path, info, named))
 	}
 	for _, root := range paths {

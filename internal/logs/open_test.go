@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -587,5 +588,31 @@ func TestWrittenAnew(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestSmallFile: a log of one line does not cost the memory of a large one. There may be
+// a million of them.
+func TestSmallFile(t *testing.T) {
+	path := write(t, []byte(`{"eventid":"cowrie.session.connect","session":"1"}`+"\n"))
+	const times = 50
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range times {
+		f, err := Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := NewReader(f)
+		if err == nil {
+			_, err = r.Next()
+		}
+		if f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if each := (after.TotalAlloc - before.TotalAlloc) / times; each > BlockSize/4 {
+		t.Errorf("it takes %d bytes", each)
 	}
 }

@@ -284,7 +284,9 @@ func (r *Reader) take(n int) []byte {
 	taken := r.buf[:n:n]
 	rest := r.buf[n:]
 	r.consume(n)
-	r.buf = append(make([]byte, 0, max(BlockSize, len(rest))), rest...)
+	if r.buf = bytes.Clone(rest); r.err == nil {
+		r.buf = append(make([]byte, 0, max(BlockSize, len(rest))), rest...)
+	}
 	return taken
 }
 
