@@ -206,7 +206,7 @@ func (w *world) disturbances(o *operation) []disturbance {
 				return false
 			case <-time.After(time.Duration(at * float64(o.takes()))):
 			}
-			return do(w) && p.alive()
+			return p.alive() && do(w)
 		}
 	}
 	return append(list,
