@@ -116,10 +116,10 @@ func (w *world) trial(n int) (what string) {
 		if i := slices.IndexFunc(possible, func(o *operation) bool { return o.name == name }); i >= 0 {
 			beside = possible[i]
 			what += ", beside " + name
-			other = w.run(beside.args(w)...)
+			other = w.do(beside)
 		}
 	}
-	p := w.runWith(d.env, o.args(w)...)
+	p := w.do(o, d.env...)
 	disturbed := make(chan bool, 1)
 	go func() { disturbed <- d.during != nil && d.during(w, o, p) }()
 	if o.follows {

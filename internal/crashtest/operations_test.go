@@ -19,14 +19,18 @@ type operation struct {
 	// prepare, if not nil, is done before.
 	prepare func(*world)
 	args    func(*world) []string
-	codes   []int // with which it ends if it is not disturbed
+	// db is the database that it is done on; nil for the one that grows.
+	db    func(*world) string
+	codes []int // with which it ends if it is not disturbed
 	// follows: it goes on until it is ended, while the sensor is at work.
 	follows bool
 	// beside are operations that may be at work at the same time.
 	beside []string
 	// points are the named points that it passes, besides those of any commit.
 	points []string
-	// forgets: a power cut may take what it has done, and a promise with it.
+	// reads: it answers, too, where nothing can be stored.
+	reads bool
+	// forgets: a power cut may take the note of what it has told others.
 	forgets bool
 }
 
@@ -49,6 +53,15 @@ var operations = []operation{
 		args:   func(w *world) []string { return []string{"load", "--patience", "1m", w.sensor.logs()} },
 		codes:  []int{0, 3},
 		beside: []string{"load", "scan", "enrich", "backfill"},
+	},
+	{
+		name: "create", kinds: ours,
+		feed:    func(*world) {},
+		prepare: func(w *world) { w.fresh = w.newDatabase() },
+		args:    func(w *world) []string { return []string{"load", "--patience", "1m", w.sensor.logs()} },
+		db:      func(w *world) string { return w.fresh },
+		codes:   []int{0, 3},
+		points:  []string{"migrate"},
 	},
 	{
 		name: "follow", kinds: all, ready: migrated, follows: true,
@@ -107,6 +120,7 @@ var operations = []operation{
 		args:   func(w *world) []string { return report },
 		codes:  []int{0},
 		beside: []string{"load", "report"},
+		reads:  true,
 	},
 	{
 		name: "copy", kinds: ours,
@@ -127,6 +141,7 @@ var operations = []operation{
 		codes:   []int{0},
 		beside:  []string{"load", "enrich"},
 		points:  []string{"publish: before commit", "publish: after commit"},
+		forgets: true,
 	},
 	{
 		name: "migrate", kinds: []string{takenOver}, ready: func(w *world) bool { return !w.migrated },

@@ -53,6 +53,8 @@ type world struct {
 	publishing bool   // the cluster is told of changes
 	target     string // what is being copied to; "" if nothing is
 	targets    int
+	news       int
+	fresh      string // a database that was being made
 	// Of a database that was taken over.
 	base       string // a copy of it as it was
 	migrated   bool
@@ -105,12 +107,17 @@ func copyFile(t testing.TB, from, to string) {
 // run starts the program on the database.
 func (w *world) run(args ...string) *process {
 	w.t.Helper()
-	return w.runWith(nil, args...)
+	return start(w.t, w.vt.environment(), append([]string{"--db", w.db, "-q"}, args...)...)
 }
 
-func (w *world) runWith(env []string, args ...string) *process {
+// do starts an operation, with more in its environment.
+func (w *world) do(o *operation, env ...string) *process {
 	w.t.Helper()
-	return start(w.t, append(w.vt.environment(), env...), append([]string{"--db", w.db, "-q"}, args...)...)
+	db := w.db
+	if o.db != nil {
+		db = o.db(w)
+	}
+	return start(w.t, append(w.vt.environment(), env...), append([]string{"--db", db, "-q"}, o.args(w)...)...)
 }
 
 const vtKey = "c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee42"
@@ -194,6 +201,11 @@ func (w *world) store(path string, f func(*store.Store, *sql.DB)) {
 // check looks whether the promises are kept, whatever happened.
 func (w *world) check() {
 	w.t.Helper()
+	if w.fresh != "" {
+		start(w.t, w.vt.environment(), "--db", w.fresh, "-q", "load", w.sensor.logs()).with(0, 3)
+		w.store(w.fresh, func(s *store.Store, _ *sql.DB) { w.well(s) })
+		w.fresh = ""
+	}
 	if !w.migrated {
 		w.checkOld()
 		return
@@ -477,11 +489,20 @@ func (w *world) renewTarget() {
 			return
 		}
 	}
-	if w.targets++; w.server != nil && w.targets%2 == 0 {
-		w.target = w.server.Empty(w.t)
-		return
+	if w.target = filepath.Join(w.dir, fmt.Sprintf("copy-%d.db", w.targets)); w.targets%2 == 0 {
+		w.target = w.newDatabase()
 	}
-	w.target = filepath.Join(w.dir, fmt.Sprintf("copy-%d.db", w.targets))
+	w.targets++
+}
+
+// newDatabase returns the name of a database that is not there yet, or has no tables.
+func (w *world) newDatabase() string {
+	w.t.Helper()
+	if w.server != nil {
+		return w.server.Empty(w.t)
+	}
+	w.news++
+	return filepath.Join(w.dir, fmt.Sprintf("new-%d.db", w.news))
 }
 
 // unknown is the end of a verdict that says nothing.

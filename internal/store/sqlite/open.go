@@ -35,7 +35,12 @@ type Options struct {
 // Open opens the database at path. The error is a *store.SchemaError if it
 // is of a version that this program cannot use.
 func Open(ctx context.Context, path string, o Options) (*store.Store, error) {
+	journal := hasJournal(path) // asked first: somebody may be making the database now
 	info, err := os.Stat(path)
+	isNew := errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0
+	if isNew && o.Create && journal {
+		return nil, fmt.Errorf("there is a journal %s-wal without its database, and SQLite would write it into a new one: put the database back, or move the journal away", path)
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && o.Create:
 		if err := create(ctx, path); err != nil {
@@ -116,10 +121,16 @@ func unchanging(path string) url.Values {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
 	}
-	if info, err := os.Stat(path + "-wal"); err == nil && info.Size() > 0 {
+	if hasJournal(path) {
 		return nil
 	}
 	return url.Values{"immutable": {"1"}}
+}
+
+// hasJournal reports whether something stands in the journal of a database.
+func hasJournal(path string) bool {
+	info, err := os.Stat(path + "-wal")
+	return err == nil && info.Size() > 0
 }
 
 func onReadOnly(path string) bool { return unix.Access(path, unix.W_OK) == unix.EROFS }
@@ -243,7 +254,16 @@ func migrateAt(ctx context.Context, path string) error {
 		return err
 	}
 	defer db.Close()
-	return migrate.Create(ctx, db)
+	if err := migrate.Create(ctx, db); err != nil {
+		return err
+	}
+	// Closing would write the journal back as well, and say nothing if it cannot.
+	var busy, frames, done int64
+	err = db.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &frames, &done)
+	if err == nil && busy != 0 {
+		err = errors.New("another process has it open already")
+	}
+	return err
 }
 
 // Settings of every connection. The page size counts only where a file is

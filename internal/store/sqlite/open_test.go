@@ -148,3 +148,18 @@ func TestWrongSchema(t *testing.T) {
 		t.Errorf("a text was taken for a database: %v", err)
 	}
 }
+
+// TestOpenBesideJournal: a new database is not made beside the journal of one that is gone.
+func TestOpenBesideJournal(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "midden.db")
+	if err := os.WriteFile(path+"-wal", []byte("of another one"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := sqlite.Open(t.Context(), path, sqlite.Options{Create: true, Write: true}); err == nil || !strings.Contains(err.Error(), "without its database") {
+		t.Errorf("it is opened: %v, %v", s, err)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("there is a database")
+	}
+}
