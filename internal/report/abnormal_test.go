@@ -118,3 +118,15 @@ func TestComparison(t *testing.T) {
 		}
 	}
 }
+
+// TestLastEvent: the last event of a sensor may be on the UTC day on which the period begins
+// elsewhere, and before it.
+func TestLastEvent(t *testing.T) {
+	db := newDatabase(t)
+	db.load(t, download("a", "2026-03-10T12:00:00Z", 1), download("b", "2026-03-10T23:50:00Z", 1))
+	r := named(t, report.Daily, "2026-03-11", "Europe/Berlin") // from 23:00
+	r.AsOf = at(t, "2026-03-10T23:30:00Z")
+	if s := db.report(t, r).Sensors; len(s) != 1 || s[0].LastEvent != at(t, "2026-03-10T12:00:00Z") || *s[0].Silence != 11*3600+1800 || s[0].Events != 0 {
+		t.Errorf("%+v", s)
+	}
+}
