@@ -326,7 +326,10 @@ func TestInterrupted(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			n := 0
 			store.Point = func(name string) {
-				if n++; name == "copy: before commit" && n > stops%3 {
+				if name != "copy: before commit" {
+					return
+				}
+				if n++; n > 1+stops%3 {
 					cancel()
 				}
 			}

@@ -264,7 +264,7 @@ func TestOldInterrupted(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			n := 0
 			store.Point = func(name string) {
-				if !strings.HasSuffix(name, "before commit") {
+				if !strings.HasSuffix(name, ": before commit") {
 					return
 				}
 				if n++; n == 2 {
