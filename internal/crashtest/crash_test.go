@@ -61,7 +61,7 @@ func trialsPerHistory() (history, comparison int) {
 	if soak > 0 {
 		return 30, 15
 	}
-	return 8, 8
+	return 6, 6
 }
 
 // lane runs one history after the other. Its server may crash without disturbing others.

@@ -305,7 +305,7 @@ func TestNamedFile(t *testing.T) {
 		await(t, "what was written to the file without its name is read", all)
 	}
 	p.stop()
-	w.compare(true)
+	w.check()
 }
 
 // TestTimesOfFiles follows a log whose file says that it is of 1970, and then of 2099, and
@@ -330,7 +330,7 @@ func TestTimesOfFiles(t *testing.T) {
 	}
 	await(t, "all is stored", func() bool { return storedEvents(t, w.db) == len(w.sensor.written)-deadLetters(w) })
 	p.stop()
-	w.compare(true)
+	w.check()
 }
 
 // stop ends a follower as a person would.
