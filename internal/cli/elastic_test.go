@@ -86,12 +86,12 @@ func TestElastic(t *testing.T) {
 	s.enrich(0)
 	has(t, record(t, s.elastic("", "publish", "-o", "json").with(0).out), map[string]any{"sightings": 0, "files": 3, "verdicts": 3})
 
-	s.fake.Reject = func(_, id string, _ map[string]any) string {
+	s.fake.Refuse(func(_, id string, _ map[string]any) string {
 		if id == hash(5) {
 			return "no \x1b[31m"
 		}
 		return ""
-	}
+	})
 	s.log("more.json", 9, hash(4), hash(5))
 	run(t, []int{0}, "-q", "--db", s.db, "load", filepath.Join(s.dir, "more.json"))
 	s.elastic("", "publish").with(3).says("elastic refused list")
@@ -102,7 +102,7 @@ func TestElastic(t *testing.T) {
 	if out := s.elastic("", "refused", "list").with(0).out; strings.Contains(out, "\x1b") {
 		t.Errorf("it acts on the terminal: %q", out)
 	}
-	s.fake.Reject = nil
+	s.fake.Refuse(nil)
 	if out := s.call("", "doctor").with(0).out; !strings.Contains(out, "0 changes wait; 1 document was refused") {
 		t.Errorf("the doctor says %s", out)
 	}

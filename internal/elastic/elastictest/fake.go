@@ -83,6 +83,13 @@ func NewFake(t testing.TB, openSearch bool) *Fake {
 	return f
 }
 
+// Refuse sets Reject while requests are served.
+func (f *Fake) Refuse(why func(index, id string, document map[string]any) string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.Reject = why
+}
+
 // Wipe makes it a new, empty cluster.
 func (f *Fake) Wipe() {
 	f.mu.Lock()
