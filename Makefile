@@ -20,9 +20,10 @@ demo: build ## Load the example logs and show which files attackers dropped
 	@scripts/demo.sh $(BIN)
 
 .PHONY: test
-test: ## Run all tests under the race detector (a few minutes)
+test: ## Run all tests under the race detector, and floods without it (some minutes)
 	@scripts/need.sh gcc:gcc gcc:libc6-dev initdb:postgresql
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+	$(GO) test -run 'TestBomb|TestLongLine|TestTinyFiles|TestFastLog|TestRotations' ./internal/crashtest # memory can be measured so alone
 
 .PHONY: test-opensearch
 test-opensearch: ## Run the tests that need a real OpenSearch node, fetched from Maven Central
