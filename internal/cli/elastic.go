@@ -13,6 +13,7 @@ import (
 	"midden/internal/cli/render"
 	"midden/internal/cowrie"
 	"midden/internal/elastic"
+	"midden/internal/enrich/source"
 	"midden/internal/secret"
 	"midden/internal/telemetry"
 )
@@ -238,7 +239,7 @@ func (a *app) elasticPublish(ctx context.Context, follow, rebuild bool) error {
 		return err
 	}
 	defer release()
-	p := &elastic.Publisher{Store: db, Client: c, Prefix: prefix, Log: a.log, Follow: follow, Rebuild: rebuild, Now: time.Now, Sleep: sleep}
+	p := &elastic.Publisher{Store: db, Client: c, Prefix: prefix, Log: a.log, Follow: follow, Rebuild: rebuild, Now: time.Now, Sleep: source.Sleep}
 	var progress *telemetry.Progress
 	if f, ok := a.stderr.(*os.File); ok && !a.quiet {
 		progress = telemetry.NewProgress(f, a.log, "publish")
@@ -276,18 +277,6 @@ func (a *app) elasticPublish(ctx context.Context, follow, rebuild bool) error {
 		return &exit{code: exitPartial}
 	}
 	return nil
-}
-
-// sleep waits, or until the context ends.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }
 
 func (a *app) refusedList(ctx context.Context, limit int) error {

@@ -32,14 +32,8 @@ var verdictColumns = []render.Column{
 }
 
 func verdictValues(v *cowrie.Verdict, change string) []any {
-	engines := func(n int) any {
-		if n < 0 {
-			return nil
-		}
-		return n
-	}
-	return []any{v.ObservedAt.Std(), v.Shasum, v.Source, text(change), engines(v.Malicious), engines(v.Total), text(v.Classification),
-		v.AnalysedAt.Std(), text(v.Description), v.FirstSubmission.Std(), engines(v.Suspicious), engines(v.Undetected), engines(v.Harmless)}
+	return []any{v.ObservedAt.Std(), v.Shasum, v.Source, text(change), cowrie.Engines(v.Malicious), cowrie.Engines(v.Total), text(v.Classification),
+		v.AnalysedAt.Std(), text(v.Description), v.FirstSubmission.Std(), cowrie.Engines(v.Suspicious), cowrie.Engines(v.Undetected), cowrie.Engines(v.Harmless)}
 }
 
 func (a *app) filesHistoryCmd() *cobra.Command {

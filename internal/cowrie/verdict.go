@@ -83,3 +83,12 @@ func Asked(source string) string {
 	}
 	return source
 }
+
+// Engines is a number of engines of a verdict; nil if it was not said.
+func Engines(n int) *int64 {
+	if n < 0 {
+		return nil
+	}
+	count := int64(n)
+	return &count
+}

@@ -189,7 +189,7 @@ func at(t cowrie.Time) timestamp {
 
 func (t timestamp) IsZero() bool { return t == timestamp{} }
 
-func (t timestamp) MarshalJSON() ([]byte, error) { return []byte(`"` + t.t.String() + `"`), nil }
+func (t timestamp) MarshalJSON() ([]byte, error) { return t.t.MarshalJSON() }
 
 // undated is the tag of what has no time: it stands at the beginning of 1970.
 const undated = "undated"
@@ -306,7 +306,7 @@ func (d *document) ofFile(f *cowrie.PublishedFile) cowrie.Time {
 			FirstSubmission: at(f.VTFirstSeen), LastAnalysis: at(f.VTLastAnalysis), Checked: at(f.VTCheckedAt)}
 		if v := f.Verdict; v != nil {
 			i.Reference = reference(v)
-			vt.Suspicious, vt.Undetected, vt.Harmless, vt.TimesSubmitted = engines(v.Suspicious), engines(v.Undetected), engines(v.Harmless), f.TimesSubmitted
+			vt.Suspicious, vt.Undetected, vt.Harmless, vt.TimesSubmitted = cowrie.Engines(v.Suspicious), cowrie.Engines(v.Undetected), cowrie.Engines(v.Harmless), f.TimesSubmitted
 		}
 		if f.VTFirstSeen != cowrie.NoTime && f.First != cowrie.NoTime {
 			lead := int64(f.VTFirstSeen-f.First) / 1e6
@@ -327,23 +327,14 @@ func (d *document) ofVerdict(v *cowrie.PublishedVerdict) cowrie.Time {
 	d.Related.Hash = []string{v.Shasum}
 	s := &said{Source: v.Source, Change: v.Change(v.Before), Known: v.Known(), Label: v.Classification}
 	if v.Before != nil {
-		s.LabelBefore, s.MaliciousBefore = v.Before.Classification, engines(v.Before.Malicious)
+		s.LabelBefore, s.MaliciousBefore = v.Before.Classification, cowrie.Engines(v.Before.Malicious)
 	}
 	d.Event.Action = strings.ReplaceAll(s.Change, " ", "-")
 	d.Cowrie.Verdict = s
 	if cowrie.Asked(v.Source) == cowrie.SourceVirusTotal && v.Known() {
-		d.VirusTotal = &vtAnswers{Malicious: engines(v.Malicious), Suspicious: engines(v.Suspicious), Undetected: engines(v.Undetected),
-			Harmless: engines(v.Harmless), Total: engines(v.Total), Label: v.Classification, Description: v.Description,
+		d.VirusTotal = &vtAnswers{Malicious: cowrie.Engines(v.Malicious), Suspicious: cowrie.Engines(v.Suspicious), Undetected: cowrie.Engines(v.Undetected),
+			Harmless: cowrie.Engines(v.Harmless), Total: cowrie.Engines(v.Total), Label: v.Classification, Description: v.Description,
 			FirstSubmission: at(v.FirstSubmission), LastAnalysis: at(v.AnalysedAt), TimesSubmitted: v.TimesSubmitted}
 	}
 	return v.ObservedAt
-}
-
-// engines is a number of engines; nil if it was not said.
-func engines(n int) *int64 {
-	if n < 0 {
-		return nil
-	}
-	count := int64(n)
-	return &count
 }

@@ -269,14 +269,7 @@ func (r *running) shareSpent() bool {
 func (r *running) done() bool { return r.Limit > 0 && r.sum.Asked >= r.Limit }
 
 func (r *running) wait(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(max(d, 10*time.Millisecond))
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
+	return source.Sleep(ctx, max(d, 10*time.Millisecond))
 }
 
 // askQuotas finds out what may be asked: by the source, or what it said last, or

@@ -18,7 +18,7 @@ type Document struct {
 	Timezone     string      `json:"timezone"` // where days begin: UTC, Europe/Berlin
 	From         cowrie.Time `json:"from"`
 	To           cowrie.Time `json:"to"`     // not included
-	Sensor       string      `json:"sensor"` // its name; "aggregate" for all of them
+	Sensor       string      `json:"sensor"` // its name; Aggregate for all of them
 
 	Sessions      Sessions      `json:"sessions"`
 	Logins        Logins        `json:"logins"`
@@ -33,6 +33,9 @@ type Document struct {
 	Alerts        []string      `json:"alerts"` // what somebody should look at, a sentence each
 	Notes         []string      `json:"notes"`  // what the report does not know, a sentence each
 }
+
+// Aggregate is what stands for the name of the sensor in a report of all of them.
+const Aggregate = "aggregate"
 
 // ID is the report's own among all: that under which cowrieprocessor published it.
 func (d *Document) ID() string { return d.Sensor + ":" + d.ReportType + ":" + d.Date }

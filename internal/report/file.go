@@ -10,9 +10,6 @@ import (
 	"midden/internal/cowrie"
 )
 
-// emptyShasum is the SHA-256 of nothing: VirusTotal is not asked about it.
-const emptyShasum = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-
 // fileSums are the files of the period, and what was counted of their sightings.
 type fileSums struct {
 	known map[string]*file
@@ -224,13 +221,13 @@ func (b *builder) isNew(f *file) bool { return f.First >= b.now.From }
 // document returns what a report says of a file.
 func (f *file) document() FileCount {
 	return FileCount{Shasum: f.Shasum, Count: f.count(), Sessions: f.sessions, Name: f.Name, Type: f.Type, Size: f.Size,
-		Classification: f.label, Malicious: orNil(f.malicious), Total: orNil(f.total), Status: f.status(), FirstSeen: f.First}
+		Classification: f.label, Malicious: cowrie.Engines(f.malicious), Total: cowrie.Engines(f.total), Status: f.status(), FirstSeen: f.First}
 }
 
 // status is that of files.enrichment_status, at the moment of which the report is.
 func (f *file) status() string {
 	switch {
-	case f.Shasum == emptyShasum:
+	case f.Shasum == cowrie.EmptyShasum:
 		return "ignored"
 	case f.known:
 		return "known"

@@ -72,12 +72,3 @@ func maliciousSince(history []cowrie.Verdict) cowrie.Time {
 	}
 	return cowrie.NoTime
 }
-
-// orNil is nil for a number that is not known.
-func orNil(n int) *int64 {
-	if n < 0 {
-		return nil
-	}
-	v := int64(n)
-	return &v
-}

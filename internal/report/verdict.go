@@ -90,7 +90,7 @@ func (b *builder) verdictSection() Verdicts {
 	}
 	for _, shasum := range first(maxListed, slices.Values(sortedKeys(changed)), worst(func(s string) opinion { return changed[s].is })) {
 		v := b.file(shasum).verdict()
-		v.MaliciousWas, v.LabelWas = orNil(changed[shasum].was.malicious), changed[shasum].was.label
+		v.MaliciousWas, v.LabelWas = cowrie.Engines(changed[shasum].was.malicious), changed[shasum].was.label
 		s.Changed = append(s.Changed, v)
 	}
 	list := func(fits func(*file) bool, order func(x, y *file) int) (list []Verdict) {
@@ -128,7 +128,7 @@ func (f *file) lead() cowrie.Time { return f.first - f.First }
 
 // verdict is what a report says of what is said of a file.
 func (f *file) verdict() Verdict {
-	v := Verdict{Shasum: f.Shasum, Name: f.Name, Classification: f.label, Malicious: orNil(f.malicious), Total: orNil(f.total),
+	v := Verdict{Shasum: f.Shasum, Name: f.Name, Classification: f.label, Malicious: cowrie.Engines(f.malicious), Total: cowrie.Engines(f.total),
 		FirstSeen: f.First, VTFirstSeen: f.first, ObservedAt: f.observed}
 	if f.first != cowrie.NoTime && f.First != cowrie.NoTime {
 		seconds := int64(f.lead() / 1e6)

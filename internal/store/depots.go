@@ -317,7 +317,7 @@ func (s *Store) Missing(ctx context.Context, sensor string, f func(*Capture) err
 			AND EXISTS (SELECT 1 FROM depots p WHERE p.scanned_at IS NOT NULL AND (p.sensor = '' OR s.sensor IS NULL OR p.sensor = s.sensor))
 			AND NOT EXISTS (SELECT 1 FROM file_sightings d WHERE d.shasum = s.shasum AND d.kind = 'disk'
 				AND (d.sensor IS NULL OR s.sensor IS NULL OR d.sensor = s.sensor))
-		GROUP BY s.shasum, s.sensor ORDER BY max(s.seen_at) DESC NULLS LAST, s.shasum, s.sensor NULLS FIRST`, []any{EmptyShasum, sensor}, f)
+		GROUP BY s.shasum, s.sensor ORDER BY max(s.seen_at) DESC NULLS LAST, s.shasum, s.sensor NULLS FIRST`, []any{cowrie.EmptyShasum, sensor}, f)
 }
 
 // Unlogged calls f for each file that was found on a disk and that no log names.

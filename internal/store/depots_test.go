@@ -388,7 +388,7 @@ func TestEmptyOnDisk(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	f := foundAt("x", 1, 9)
-	f.Shasum, f.Content = store.EmptyShasum, &cowrie.Content{Shasum: store.EmptyShasum, SHA1: "s", MD5: "m"}
+	f.Shasum, f.Content = cowrie.EmptyShasum, &cowrie.Content{Shasum: cowrie.EmptyShasum, SHA1: "s", MD5: "m"}
 	db.addFound(t, "one", cowrie.ScanTally{Files: 1, Sightings: 1, Facts: 1}, f)
 	var status string
 	if err := db.sql.QueryRow(`SELECT enrichment_status || ' ' || file_size FROM files`).Scan(&status); err != nil || status != "ignored 0" {

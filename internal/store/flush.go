@@ -11,10 +11,6 @@ import (
 	"midden/internal/cowrie"
 )
 
-// EmptyShasum is the SHA-256 of nothing. The empty file is known for what it
-// is: no source of verdicts is asked about it.
-const EmptyShasum = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-
 // flush writes what the batch adds up to.
 func (a *appending) flush() error {
 	for _, step := range []func() error{
@@ -332,7 +328,7 @@ func (a *appending) flushFiles() error {
 			}
 		} else {
 			a.tally.Files++
-			if shasum != EmptyShasum {
+			if shasum != cowrie.EmptyShasum {
 				if err := lookups.row(cowrie.SourceVirusTotal, shasum, cowrie.LookupNew, now); err != nil {
 					return err
 				}
@@ -358,7 +354,7 @@ func (a *appending) writeFiles(files ...*cowrie.File) error {
 	now := cowrie.FromStd(a.now).String()
 	for _, f := range files {
 		status := "pending"
-		if f.Shasum == EmptyShasum {
+		if f.Shasum == cowrie.EmptyShasum {
 			status = "ignored"
 		}
 		nameAt, urlAt := any(nil), any(nil)

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"midden/internal/cowrie"
-	"midden/internal/store"
 	"midden/internal/store/storetest"
 )
 
@@ -123,7 +122,7 @@ func TestLookupOrder(t *testing.T) {
 	db.seen(t, 3, 1, 20)
 	db.seen(t, 4, 9, 5)
 	db.seen(t, 5, 1, 20)
-	db.load(t, fmt.Appendf(nil, `{"eventid":"cowrie.session.file_download","session":"e","timestamp":"2026-01-03T00:00:00Z","shasum":"%s"}`, store.EmptyShasum))
+	db.load(t, fmt.Appendf(nil, `{"eventid":"cowrie.session.file_download","session":"e","timestamp":"2026-01-03T00:00:00Z","shasum":"%s"}`, cowrie.EmptyShasum))
 	want := []int{2, 3, 5, 1, 4} // the newest first, and of these the most seen; never the empty file
 	if got := found(t, db.NewLookups, all(noon)); !slices.Equal(got, want) {
 		t.Errorf("new: %v, want %v", got, want)

@@ -30,9 +30,15 @@ func (s *Store) ToDrop(ctx context.Context, before cowrie.Time) (d Dropped, err 
 	if err := s.noRawEvents(ctx); err != nil {
 		return d, err
 	}
-	err = s.db.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(event_count), 0), coalesce(sum(length(events)), 0), max(last_event_at)
-		FROM event_segments WHERE last_event_at < $1`, before.String()).Scan(&d.Segments, &d.Events, &d.Bytes, scanTime{&d.Last})
-	return d, s.explain(err)
+	err = s.eachOf(ctx, s.db, weighSegments+`last_event_at < $1`, []any{before.String()}, d.scan)
+	return d, err
+}
+
+// weighSegments asks for what segments take that fit a condition.
+const weighSegments = `SELECT count(*), coalesce(sum(event_count), 0), coalesce(sum(length(events)), 0), max(last_event_at) FROM event_segments WHERE `
+
+func (d *Dropped) scan(scan func(...any) error) error {
+	return scan(&d.Segments, &d.Events, &d.Bytes, scanTime{&d.Last})
 }
 
 func (s *Store) noRawEvents(ctx context.Context) error {
@@ -96,12 +102,10 @@ func (s *Store) dropMonth(ctx context.Context, month any, f func(Dropped)) error
 func (s *Store) drop(ctx context.Context, which string, args []any, f func(Dropped), drop func(*sql.Tx) error) error {
 	var d Dropped
 	err := s.inTx(ctx, func(tx *sql.Tx) error {
-		err := tx.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(event_count), 0), coalesce(sum(length(events)), 0), max(last_event_at)
-			FROM event_segments WHERE `+which, args...).Scan(&d.Segments, &d.Events, &d.Bytes, scanTime{&d.Last})
-		if err != nil {
+		if err := s.eachOf(ctx, tx, weighSegments+which, args, d.scan); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO dropped_segments (id, source_id, event_count, first_event_at, last_event_at, dropped_at)
+		_, err := tx.ExecContext(ctx, `INSERT INTO dropped_segments (id, source_id, event_count, first_event_at, last_event_at, dropped_at)
 			SELECT id, source_id, event_count, first_event_at, last_event_at, '`+cowrie.FromStd(time.Now()).String()+`' FROM event_segments WHERE `+which, args...)
 		if err != nil {
 			return err

@@ -233,11 +233,11 @@ func TestShowVerdicts(t *testing.T) {
 func TestEmptyFileIsIgnored(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
-	db.load(t, []byte(`{"eventid":"cowrie.session.file_download","session":"s","timestamp":"2026-01-01T00:00:00Z","shasum":"`+store.EmptyShasum+`"}`))
-	v := cowrie.NewVerdict(store.EmptyShasum, cowrie.SourceVirusTotal, minute(1))
+	db.load(t, []byte(`{"eventid":"cowrie.session.file_download","session":"s","timestamp":"2026-01-01T00:00:00Z","shasum":"`+cowrie.EmptyShasum+`"}`))
+	v := cowrie.NewVerdict(cowrie.EmptyShasum, cowrie.SourceVirusTotal, minute(1))
 	v.Malicious, v.Total = 1, 60
 	db.add(t, v)
-	if got := db.text(t, shown, store.EmptyShasum); got != "-/- - - first - analysed - checked - ignored" {
+	if got := db.text(t, shown, cowrie.EmptyShasum); got != "-/- - - first - analysed - checked - ignored" {
 		t.Error(got)
 	}
 }

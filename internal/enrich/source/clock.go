@@ -1,11 +1,24 @@
 package source
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
 )
+
+// Sleep waits, or until the context ends.
+func Sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
 
 // clock is that of the server, whose days and months are those of the quota. A
 // clock of this machine that is set does not move it.
