@@ -16,11 +16,9 @@ var Reports = []string{"daily", "weekly", "monthly"}
 // names are those of a prefix.
 type names string
 
-var prefixForm = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,99}$`)
-
 // CheckPrefix returns an error if names of indices cannot begin so.
 func CheckPrefix(prefix string) error {
-	if !prefixForm.MatchString(prefix) || strings.HasSuffix(prefix, ".") {
+	if fits, _ := regexp.MatchString(`^[a-z0-9][a-z0-9._-]{0,99}$`, prefix); !fits || strings.HasSuffix(prefix, ".") {
 		return fmt.Errorf("%q cannot begin names of indices: use lower-case letters, digits, and . _ - between them", prefix)
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"sync"
 
 	"midden/internal/report"
 )
@@ -110,7 +111,10 @@ func code(s string) string {
 }
 
 // A word is plain if Markdown could make nothing of it, wherever it stands.
-var plainWord = regexp.MustCompile(`^[(“]?[\pL\pN][\pL\pN.,'’%/-]*[.,;:?)”]*$|^[+−±][\pN]+$|^[–·%]$`)
+// It is made when it is asked for: that takes a while.
+var plainWord = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[(“]?[\pL\pN][\pL\pN.,'’%/-]*[.,;:?)”]*$|^[+−±][\pN]+$|^[–·%]$`)
+})
 var listNumber = regexp.MustCompile(`^\d+[.)]`)
 
 // words writes prose: as it is, but for words that could be more than words, which
@@ -120,7 +124,7 @@ func words(s string) string {
 	var odd []string
 	for _, w := range strings.Split(strings.Trim(s, " "), " ") {
 		first := len(out) == 0 && len(odd) == 0
-		if plainWord.MatchString(w) && !(first && listNumber.MatchString(w)) {
+		if plainWord().MatchString(w) && !(first && listNumber.MatchString(w)) {
 			if len(odd) > 0 {
 				out, odd = append(out, code(strings.Join(odd, " "))), nil
 			}

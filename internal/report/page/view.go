@@ -102,7 +102,8 @@ func newView(d *report.Document) *view {
 	if err != nil {
 		at = time.UTC
 	}
-	f := formatter{at}
+	sections := d.Sections()
+	f := formatter{at, metricTitles(sections)}
 	v := &view{
 		Kind:    d.Kind(),
 		Title:   shown(d.Title()),
@@ -114,7 +115,7 @@ func newView(d *report.Document) *view {
 			{Text: "as of " + f.cell(report.Time, d.GeneratedAt.Std()).Text, Class: "t"},
 		},
 	}
-	for _, s := range d.Sections() {
+	for _, s := range sections {
 		if s.Name == "report" { // stands in the head
 			continue
 		}
@@ -140,7 +141,7 @@ func newView(d *report.Document) *view {
 }
 
 func sensorCell(sensor string) cell {
-	if sensor == "aggregate" {
+	if sensor == report.Aggregate {
 		return cell{Text: "all sensors", Class: "p"}
 	}
 	return cell{Text: shown(sensor), Class: "c"}
@@ -171,7 +172,10 @@ func figures(d *report.Document) []figure {
 	return out
 }
 
-type formatter struct{ at *time.Location }
+type formatter struct {
+	at      *time.Location
+	metrics map[string]string // their titles
+}
 
 // part makes a section ready.
 func (f formatter) part(s *report.Section) part {
@@ -214,7 +218,9 @@ func (f formatter) part(s *report.Section) part {
 		for j, row := range rows {
 			out := f.cell(c.Kind, row[i])
 			if s.Name == "comparison" && c.Name == "name" {
-				out.Text = metricTitle(out.Text)
+				if title := f.metrics[out.Text]; title != "" {
+					out.Text = title
+				}
 			}
 			switch n, ok := row[i].(int64); {
 			case c.Optional && absent(row[i]):
@@ -352,24 +358,20 @@ func percent(p float64) string {
 	return "±0 %"
 }
 
-// metricTitle puts the name of a metric into the words of the section that has it.
-func metricTitle(name string) string {
-	section, key, _ := strings.Cut(name, ".")
-	for _, s := range (&report.Document{}).Sections() {
-		if s.Name != section || !s.Record {
+// metricTitles puts the names of metrics into the words of the sections that have them.
+func metricTitles(sections []report.Section) map[string]string {
+	titles := map[string]string{"events.total": "Events"} // which stands nowhere else
+	for _, s := range sections {
+		if !s.Record {
 			continue
 		}
 		for _, c := range s.Columns {
-			switch {
-			case c.Name == key && c.Title == s.Title:
-				return s.Title
-			case c.Name == key:
-				return fmt.Sprintf("%s: %s%s", s.Title, strings.ToLower(c.Title[:1]), c.Title[1:])
+			title := s.Title
+			if c.Title != s.Title {
+				title = fmt.Sprintf("%s: %s%s", s.Title, strings.ToLower(c.Title[:1]), c.Title[1:])
 			}
+			titles[s.Name+"."+c.Name] = title
 		}
 	}
-	if name == "events.total" { // which stands nowhere else
-		return "Events"
-	}
-	return name
+	return titles
 }
