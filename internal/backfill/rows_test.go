@@ -355,6 +355,8 @@ func (db *database) tables(t *testing.T) (list []string) {
 		"file_sightings":     append([]string{"raw_event_id", "segment_id", "event_index", "outfile", "hex(sighting_key)"}, sightingColumns...),
 		"file_verdicts":      append([]string{"source"}, verdictColumns...),
 		"files":              {"shasum", "session_id", "first_seen", "last_seen", "sighting_count", "filename", "filename_at", "download_url", "download_url_at", "vt_malicious", "enrichment_status"},
+		"sensor_days":        {"day", "sensor", "events", "failed_transfers", "last_event_at", "hex(quarters)"},
+		"login_stats":        {"day", "sensor", "username", "password", "attempts", "successes"},
 		"dead_letter_events": {"source", "source_offset", "length", "digest", "reason"},
 	} {
 		list = append(list, db.lines(t, table, "true", columns...)...)

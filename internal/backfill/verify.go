@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"midden/internal/cowrie"
@@ -19,8 +21,8 @@ type Snapshot interface {
 	RawEvents(ctx context.Context, after, through int64, f func(*cowrie.RawEvent) error) error
 	// Segments calls f for one segment, or for all if id is 0.
 	Segments(ctx context.Context, id int64, f func(*cowrie.Segment) error) error
-	// Dropped returns the segments that were dropped.
-	Dropped(context.Context) (map[int64]bool, error)
+	// Dropped returns the segments that were dropped, and from when to when their events were.
+	Dropped(context.Context) (map[int64]cowrie.Span, error)
 	// Sources and Sightings call f for each there is.
 	Sources(context.Context, func(*cowrie.SourceCount) error) error
 	Sightings(context.Context, func(*cowrie.StoredSighting) error) error
@@ -29,12 +31,15 @@ type Snapshot interface {
 	// SameSighting returns the stored sighting that is this one; nil if there is none.
 	SameSighting(ctx context.Context, s *cowrie.Sighting, raw bool) (*cowrie.StoredSighting, error)
 	HasVerdict(context.Context, *cowrie.Verdict) (bool, error)
+	// Days calls day for what is counted of each day and sensor, but for its logins, and
+	// login for those.
+	Days(ctx context.Context, day func(*cowrie.SensorDay) error, login func(cowrie.DayKey, *cowrie.Login) error) error
 }
 
 // Gap is a difference between the events and what was derived from them.
 type Gap struct {
-	What     string // sightings, verdicts, files, lines, segment
-	Where    string // such as raw events 1-65536, or segment 12
+	What     string // sightings, verdicts, files, lines, segment, days
+	Where    string // such as raw events 1-65536, segment 12, or 2026-03-28, sensor-01
 	Expected int64
 	Found    int64
 	Detail   string
@@ -43,12 +48,14 @@ type Gap struct {
 
 // Verification tells what a verification looked at.
 type Verification struct {
-	RawEvents, Segments, Sources, Sightings, Files int64
+	RawEvents, Segments, Sources, Sightings, Files, Days int64
 	// Pending are raw events that no backfill has done yet.
 	Pending int64
 	// Orphans are sightings whose event was deleted or dropped: no gap, since what
 	// was derived outlives the events.
 	Orphans int64
+	// Uncompared are days of which events are gone, so that nothing tells what they were.
+	Uncompared int64
 	// Gaps were found, and so many of them mended.
 	Gaps, Mended int64
 	Elapsed      time.Duration
@@ -68,12 +75,15 @@ const verifyRange = 65536
 
 // Verify reads all events again and compares what they say of files with what
 // is stored, range by range: first by count and by the sum of a digest of each
-// sighting, and where these differ one by one. It calls f for each gap.
+// sighting, and where these differ one by one. What is counted of each day and sensor
+// is compared by counts and sums alone. It calls f for each gap.
 func Verify(ctx context.Context, db Snapshot, o VerifyOptions, f func(Gap) error) (*Verification, error) {
 	v := &verifier{VerifyOptions: o, ctx: ctx, db: db, f: f, hash: newHasher(),
-		expected: map[where]*total{}, found: map[where]*total{}, unsound: map[where]bool{}}
+		expected: map[where]*total{}, found: map[where]*total{}, unsound: map[where]bool{},
+		days: newDays()}
 	start := time.Now()
-	for _, step := range []func() error{v.begin, v.storedSightings, v.rawEvents, v.segments, v.lines, v.compare, v.files} {
+	for _, step := range []func() error{v.begin, v.storedSightings, v.storedDays, v.rawEvents, v.segments, v.lines, v.compare,
+		v.files, v.compareDays} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -88,13 +98,17 @@ type verifier struct {
 	db          Snapshot
 	f           func(Gap) error
 	hash        *hasher
-	after, done int64          // the raw events that count: after < id <= done
-	dropped     map[int64]bool // segments
+	after, done int64                 // the raw events that count: after < id <= done
+	dropped     map[int64]cowrie.Span // segments
 	expected    map[where]*total
 	found       map[where]*total
 	inSegments  map[int64]int64 // events in the segments of each source
 	events      map[int64]int64 // in each segment; -1 if it is damaged
 	unsound     map[where]bool  // ranges with sightings whose key is not that of their columns
+	days        days
+	gone        []cowrie.Span   // in which there were events that are dropped or damaged
+	lost        bool            // events are gone of which nothing tells when they were
+	damaged     map[int64]int64 // events of each source that cannot be read
 	result      Verification
 	bytes, of   int64 // of events: looked at, and in all
 }
@@ -121,15 +135,27 @@ func (w where) String() string {
 
 // gap tells of a gap. m puts it right; nil if nothing can.
 func (v *verifier) gap(g Gap, m *cowrie.Mend) error {
-	v.result.Gaps++
-	if m != nil && v.Mend != nil {
+	return v.tell([]Gap{g}, m)
+}
+
+// tell tells of gaps that are put right at once.
+func (v *verifier) tell(gaps []Gap, m *cowrie.Mend) error {
+	n := int64(len(gaps))
+	v.result.Gaps += n
+	mended := m != nil && v.Mend != nil
+	if mended {
 		if err := v.Mend(v.ctx, m); err != nil {
 			return err
 		}
-		v.result.Mended++
-		g.Mended = true
+		v.result.Mended += n
 	}
-	return v.f(g)
+	for _, g := range gaps {
+		g.Mended = mended
+		if err := v.f(g); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // begin finds out which raw events count: those that were backfilled, and were
@@ -152,6 +178,7 @@ func (v *verifier) begin() error {
 	if v.dropped, err = v.db.Dropped(v.ctx); err != nil {
 		return err
 	}
+	v.gone = slices.Collect(maps.Values(v.dropped))
 	v.of, err = v.db.Bytes(v.ctx, v.after, v.done)
 	return err
 }
@@ -163,7 +190,7 @@ func (v *verifier) storedSightings() error {
 		if s.Kind == cowrie.Disk {
 			return nil // no event bears it out: the disk does
 		}
-		if s.Place == (cowrie.Place{}) || v.dropped[s.Place.Segment] {
+		if _, dropped := v.dropped[s.Place.Segment]; dropped || s.Place == (cowrie.Place{}) {
 			v.result.Orphans++
 			return nil
 		}
@@ -227,7 +254,7 @@ func (v *verifier) rawEvents() error {
 
 // segments reads every segment, and looks that it is what it is said to be.
 func (v *verifier) segments() error {
-	v.inSegments, v.events = map[int64]int64{}, map[int64]int64{}
+	v.inSegments, v.events, v.damaged = map[int64]int64{}, map[int64]int64{}, map[int64]int64{}
 	finder := cowrie.NewFinder()
 	return v.db.Segments(v.ctx, 0, func(seg *cowrie.Segment) error {
 		v.result.Segments++
@@ -236,9 +263,12 @@ func (v *verifier) segments() error {
 		if seg.Damage != nil {
 			delete(v.found, w) // there is nothing to compare it with
 			v.events[seg.ID] = -1
+			v.damaged[seg.Source] += seg.Events
+			v.gone = append(v.gone, cowrie.Span{From: seg.First, To: seg.Last})
 			return v.gap(Gap{What: "segment", Where: w.String(), Expected: seg.Events, Detail: seg.Damage.Error()}, nil)
 		}
-		n := int64(0)
+		n, counted := int64(0), map[cowrie.DayKey]*cowrie.SensorDay{}
+		finder.CountDays(counted)
 		err := eachEvent(seg, func(text []byte, p cowrie.Place) error {
 			n++
 			return v.event(finder, text, p)
@@ -246,6 +276,7 @@ func (v *verifier) segments() error {
 		if err != nil {
 			return err
 		}
+		v.eventDays(counted)
 		v.inSegments[seg.Source] += n
 		v.events[seg.ID] = n
 		if n != seg.Events {
@@ -271,6 +302,7 @@ func (v *verifier) lines() error {
 			}
 		}
 		if n := v.inSegments[c.ID] + c.Dropped; n != c.Events {
+			v.lost = v.lost || n+v.damaged[c.ID] < c.Events
 			return v.gap(Gap{What: "lines", Where: w, Expected: c.Events, Found: n, Detail: "its segments hold another number of events"}, nil)
 		}
 		return nil

@@ -126,7 +126,8 @@ func TestVerifySound(t *testing.T) {
 			v.Elapsed = 0
 			want := backfill.Verification{RawEvents: db.int(t, `SELECT count(*) FROM raw_events WHERE id > (SELECT coalesce(max(position), 0) FROM maintenance WHERE job = 'compact')`),
 				Segments: db.int(t, `SELECT count(*) FROM event_segments`), Sources: db.int(t, `SELECT count(*) FROM sources`),
-				Sightings: db.int(t, `SELECT count(*) FROM file_sightings`), Files: db.int(t, `SELECT count(*) FROM files`)}
+				Sightings: db.int(t, `SELECT count(*) FROM file_sightings`), Files: db.int(t, `SELECT count(*) FROM files`),
+				Days: db.int(t, `SELECT count(DISTINCT day) FROM sensor_days`)}
 			if diff := cmp.Diff(want, *v); diff != "" || v.Sightings == 0 || v.RawEvents+v.Segments == 0 {
 				t.Error(diff)
 			}

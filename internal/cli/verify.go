@@ -17,11 +17,12 @@ func (a *app) verifyCmd() *cobra.Command {
 	repair := false
 	cmd := &cobra.Command{
 		Use:   "verify",
-		Short: "Compare files and sightings with the events that they come from",
+		Short: "Compare files, sightings and counts with the events that they come from",
 		Long: `Reads every event again, works out what files and sightings there must be, and
 compares them with those that are stored: by count and digest, range by range,
-and one by one where a range differs. It also counts the lines of every source
-and the events of every segment. Each gap is named; without one there is no
+and one by one where a range differs. It also counts the lines of every source,
+the events of every segment, and what reports count of each day and sensor: events,
+failed transfers, logins. Each gap is named; without one there is no
 output. With --repair the ranges that differ are put right.
 
 It looks at the database as it is when it begins; others may go on writing. Ends
@@ -74,11 +75,14 @@ func (a *app) verify(ctx context.Context, repair bool) error {
 	if err := out.Close(); err != nil {
 		return err
 	}
-	a.hint("compared %s raw events and %s segments of %s sources with %s sightings of %s files in %s",
+	a.hint("compared %s raw events and %s segments of %s sources with %s sightings of %s files and the counts of %s days in %s",
 		plain.Count(v.RawEvents), plain.Count(v.Segments), plain.Count(v.Sources), plain.Count(v.Sightings),
-		plain.Count(v.Files), plain.Duration(v.Elapsed))
+		plain.Count(v.Files), plain.Count(v.Days), plain.Duration(v.Elapsed))
 	if v.Pending > 0 {
 		a.hint("%s raw events are not backfilled yet: \"midden backfill run\" does them", plain.Count(v.Pending))
+	}
+	if v.Uncompared > 0 {
+		a.hint("of %s days events were dropped or cannot be read; what is counted of them was not compared", plain.Count(v.Uncompared))
 	}
 	if v.Orphans > 0 {
 		a.hint("of %s sightings the event was deleted or dropped; they stay", plain.Count(v.Orphans))

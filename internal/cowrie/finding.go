@@ -30,10 +30,17 @@ const (
 
 // Finder reads events for what they say of files. It is not safe for use by
 // several goroutines.
-type Finder struct{ r *reader }
+type Finder struct {
+	r    *reader
+	days *dayCounter // nil if days are not counted
+}
 
 // NewFinder returns a Finder.
-func NewFinder() *Finder { return &Finder{newReader()} }
+func NewFinder() *Finder { return &Finder{r: newReader()} }
+
+// CountDays lets the finder add what it reads up into days: of those events that say when
+// they were.
+func (f *Finder) CountDays(days map[DayKey]*SensorDay) { f.days = newDayCounter(days) }
 
 // Find reads the text of one event. sensor names its sensor if it does not say
 // itself. The error is that of Parse.
@@ -42,6 +49,9 @@ func (f *Finder) Find(text []byte, sensor string) (Finding, error) {
 		return Finding{}, err
 	}
 	m := &f.r.fields
+	if t := m.time(); f.days != nil && t != NoTime {
+		f.days.add(m, t, sensor)
+	}
 	kind := Download
 	if !m.eventid.isString() {
 		return Finding{Why: NoEventID}, nil

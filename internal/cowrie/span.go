@@ -16,7 +16,7 @@ type SeenFile struct {
 // DaysBetween adds up, into days, what those events say that fall into from <= t < to.
 // sensor names the sensor of events that do not say.
 func DaysBetween(lines Lines, sensor string, from, to Time, days map[DayKey]*SensorDay) {
-	g, s := &Gathered{Days: days}, newSession("") // what they say besides is of no interest
+	c := newDayCounter(days)
 	r := newReader()
 	for pos, n := 0, 0; pos < len(lines.Data); n++ {
 		var line []byte
@@ -25,9 +25,24 @@ func DaysBetween(lines Lines, sensor string, from, to Time, days map[DayKey]*Sen
 			continue // it is no event
 		}
 		if t := r.fields.time(); t >= from && t < to {
-			day := g.day(&r.fields, t, sensor)
-			day.event(t)
-			g.facts(s, day, &r.fields, t, sensor, 0)
+			c.add(&r.fields, t, sensor)
 		}
 	}
+}
+
+// dayCounter adds up what events say of their days.
+type dayCounter struct {
+	// What they say besides is of no interest.
+	Gathered
+	session *Session
+}
+
+func newDayCounter(days map[DayKey]*SensorDay) *dayCounter {
+	return &dayCounter{Gathered{Days: days}, newSession("")}
+}
+
+func (c *dayCounter) add(f *fields, t Time, sensor string) {
+	day := c.day(f, t, sensor)
+	day.event(t)
+	c.facts(c.session, day, f, t, sensor, 0)
 }

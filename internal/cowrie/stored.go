@@ -37,9 +37,11 @@ type SourceCount struct {
 
 // Mend puts right what a verification found: sightings that are missing are to
 // be stored, those that no event bears out to be deleted, and the files of all
-// of these, and those named, to be made anew out of their sightings.
+// of these, and those named, to be made anew out of their sightings; what is counted
+// of days is to be counted anew.
 type Mend struct {
 	Missing, Wrong []StoredSighting
 	Verdicts       []Verdict
 	Files          []string // hashes
+	Days           []Time
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"cmp"
+	"database/sql"
 	"encoding/binary"
 	"errors"
 	"maps"
@@ -26,6 +27,19 @@ func (s scanDay) Scan(src any) error {
 		src = text + "T00:00:00"
 	}
 	return scanTime(s).Scan(src)
+}
+
+// sensorDays asks for what is counted of days, but for logins.
+const sensorDays = `SELECT day, sensor, events, failed_transfers, last_event_at, quarters FROM sensor_days`
+
+func scanSensorDay(scan func(...any) error) (*cowrie.SensorDay, error) {
+	d := &cowrie.SensorDay{}
+	var packed sql.RawBytes
+	if err := scan(scanDay{&d.Day}, &d.Sensor, &d.Events, &d.FailedTransfers, scanTime{&d.Last}, &packed); err != nil {
+		return nil, err
+	}
+	d.Quarters = unpackQuarters(packed)
+	return d, nil
 }
 
 // addDays adds the days of events that were not stored before.
@@ -109,6 +123,31 @@ func (a *appending) knownDays() (map[cowrie.DayKey]bool, error) {
 		})
 	})
 	return known, err
+}
+
+// remakeDay counts a day anew, out of its events; not if some of them were dropped
+// meanwhile.
+func (a *appending) remakeDay(day cowrie.Time) error {
+	if err := a.runQueued(); err != nil {
+		return err
+	}
+	span := cowrie.Span{From: day, To: day + cowrie.DayLength}
+	var dropped bool
+	if err := a.row(`SELECT EXISTS (SELECT 1 FROM dropped_segments WHERE first_event_at < $1 AND last_event_at >= $2)`,
+		[]any{span.To.String(), span.From.String()}, &dropped); err != nil || dropped {
+		return err
+	}
+	days, err := a.s.dayParts(a.ctx, a.tx, span)
+	if err != nil {
+		return err
+	}
+	for _, table := range []string{"sensor_days", "login_stats"} {
+		if err := a.exec(`DELETE FROM `+table+` WHERE day = $1`, dayText(day)); err != nil {
+			return err
+		}
+	}
+	a.days = days
+	return a.flushDays()
 }
 
 // forgetDays deletes what reports kept of days.

@@ -44,6 +44,11 @@ func (s *Store) Mend(ctx context.Context, m *cowrie.Mend) error {
 				return err
 			}
 		}
+		for _, day := range m.Days {
+			if err := a.remakeDay(day); err != nil {
+				return err
+			}
+		}
 		a.verdicts = m.Verdicts
 		return a.flushVerdicts()
 	})

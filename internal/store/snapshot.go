@@ -185,16 +185,40 @@ func (sn *Snapshot) segment(ctx context.Context, id int64, f func(*cowrie.Segmen
 	return f(seg)
 }
 
-// Dropped returns the segments that were dropped.
-func (sn *Snapshot) Dropped(ctx context.Context) (ids map[int64]bool, err error) {
-	ids = map[int64]bool{}
-	err = sn.each(ctx, `SELECT id FROM dropped_segments`, nil, func(scan func(...any) error) error {
+// Dropped returns the segments that were dropped, and from when to when their events were.
+func (sn *Snapshot) Dropped(ctx context.Context) (segments map[int64]cowrie.Span, err error) {
+	segments = map[int64]cowrie.Span{}
+	err = sn.each(ctx, `SELECT id, first_event_at, last_event_at FROM dropped_segments`, nil, func(scan func(...any) error) error {
 		var id int64
-		err := scan(&id)
-		ids[id] = true
+		var span cowrie.Span
+		err := scan(&id, scanTime{&span.From}, scanTime{&span.To})
+		segments[id] = span
 		return err
 	})
-	return ids, err
+	return segments, err
+}
+
+// Days calls day for what is counted of each day and sensor, but for its logins, and
+// login for those. What they are given is valid until the next.
+func (sn *Snapshot) Days(ctx context.Context, day func(*cowrie.SensorDay) error, login func(cowrie.DayKey, *cowrie.Login) error) error {
+	if err := sn.each(ctx, sensorDays, nil, func(scan func(...any) error) error {
+		d, err := scanSensorDay(scan)
+		if err != nil {
+			return err
+		}
+		return day(d)
+	}); err != nil {
+		return err
+	}
+	var key cowrie.DayKey
+	l := &cowrie.Login{}
+	return sn.each(ctx, `SELECT day, sensor, username, password, attempts, successes FROM login_stats`, nil,
+		func(scan func(...any) error) error {
+			if err := scan(scanDay{&key.Day}, &key.Sensor, &l.Username, &l.Password, &l.Attempts, &l.Successes); err != nil {
+				return err
+			}
+			return login(key, l)
+		})
 }
 
 // Sources calls f for what is noted of each source.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"errors"
 	"strconv"
 
 	"midden/internal/cowrie"
@@ -146,16 +147,13 @@ func (v *View) Commands(ctx context.Context, span cowrie.Span, f func(sensor, se
 // logins. It is valid until the next.
 func (v *View) SensorDays(ctx context.Context, span cowrie.Span, f func(*cowrie.SensorDay) error) error {
 	where := within("day", "sensor", dayText, span)
-	return v.each(ctx, `SELECT day, sensor, events, failed_transfers, last_event_at, quarters FROM sensor_days`+where.clause(),
-		where.args, func(scan func(...any) error) error {
-			d := &cowrie.SensorDay{}
-			var packed sql.RawBytes
-			if err := scan(scanDay{&d.Day}, &d.Sensor, &d.Events, &d.FailedTransfers, scanTime{&d.Last}, &packed); err != nil {
-				return err
-			}
-			d.Quarters = unpackQuarters(packed)
-			return f(d)
-		})
+	return v.each(ctx, sensorDays+where.clause(), where.args, func(scan func(...any) error) error {
+		d, err := scanSensorDay(scan)
+		if err != nil {
+			return err
+		}
+		return f(d)
+	})
 }
 
 // LastEvents calls f with the last event of each sensor before a day.
@@ -196,8 +194,15 @@ func (v *View) SumLogins(ctx context.Context, span cowrie.Span) (attempts, succe
 // DayParts returns what the stored events of a span say that SensorDays tell of whole
 // days.
 func (v *View) DayParts(ctx context.Context, span cowrie.Span) (map[cowrie.DayKey]*cowrie.SensorDay, error) {
+	tx := <-v.free
+	defer func() { v.free <- tx }()
+	return v.s.dayParts(ctx, tx, span)
+}
+
+// dayParts is View.DayParts, of what a transaction sees.
+func (s *Store) dayParts(ctx context.Context, tx *sql.Tx, span cowrie.Span) (map[cowrie.DayKey]*cowrie.SensorDay, error) {
 	var ids []int64
-	err := v.each(ctx, `SELECT id FROM event_segments WHERE last_event_at >= $1 AND first_event_at < $2`,
+	err := s.eachOf(ctx, tx, `SELECT id FROM event_segments WHERE last_event_at >= $1 AND first_event_at < $2`,
 		[]any{span.From.String(), span.To.String()}, func(scan func(...any) error) error {
 			var id int64
 			err := scan(&id)
@@ -206,7 +211,7 @@ func (v *View) DayParts(ctx context.Context, span cowrie.Span) (map[cowrie.DayKe
 		})
 	days := map[cowrie.DayKey]*cowrie.SensorDay{}
 	for i := 0; err == nil && i < len(ids); i++ {
-		err = v.dayParts(ctx, ids[i], span, days)
+		err = s.addDayParts(ctx, tx, ids[i], span, days)
 	}
 	for key := range days {
 		if span.Sensor != "" && key.Sensor != span.Sensor {
@@ -216,13 +221,13 @@ func (v *View) DayParts(ctx context.Context, span cowrie.Span) (map[cowrie.DayKe
 	return days, err
 }
 
-func (v *View) dayParts(ctx context.Context, id int64, span cowrie.Span, days map[cowrie.DayKey]*cowrie.SensorDay) error {
+func (s *Store) addDayParts(ctx context.Context, tx *sql.Tx, id int64, span cowrie.Span, days map[cowrie.DayKey]*cowrie.SensorDay) error {
 	var seg sealed
-	if err := v.one(ctx, `SELECT text_size, checksum, events FROM event_segments WHERE id = $1`, []any{id},
-		&seg.size, &seg.checksum, &seg.blob); err != nil {
-		return err
+	if err := tx.QueryRowContext(ctx, `SELECT text_size, checksum, events FROM event_segments WHERE id = $1`, id).
+		Scan(&seg.size, &seg.checksum, &seg.blob); err != nil {
+		return s.explain(err)
 	}
-	text, err := v.s.seal.open(id, &seg)
+	text, err := s.seal.open(id, &seg)
 	if err != nil {
 		return err
 	}
@@ -231,8 +236,9 @@ func (v *View) dayParts(ctx context.Context, id int64, span cowrie.Span, days ma
 	sensor := ""
 	first, _, _ := bytes.Cut(text, []byte("\n"))
 	if e, err := cowrie.Parse(first); err == nil && e.Sensor == "" {
-		if err := v.one(ctx, `SELECT coalesce(sensor, '') FROM session_summaries WHERE session_id = $1`, []any{e.Session}, &sensor); err != nil {
-			return err
+		err := tx.QueryRowContext(ctx, `SELECT coalesce(sensor, '') FROM session_summaries WHERE session_id = $1`, e.Session).Scan(&sensor)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return s.explain(err)
 		}
 	}
 	cowrie.DaysBetween(cowrie.Lines{Data: text}, sensor, span.From, span.To, days)
