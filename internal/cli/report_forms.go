@@ -67,7 +67,7 @@ func (a *app) reportFiles(d *report.Document, o *reportOptions) error {
 // reportName returns the name of a file for a report, or a section of it.
 func reportName(d *report.Document, section string, f render.Format) string {
 	parts := []string{d.ReportType + "-" + strings.ReplaceAll(d.Date, "/", "_")}
-	if d.Sensor != report.Aggregate {
+	if !d.AllSensors {
 		parts = append(parts, nameOf(d.Sensor))
 	}
 	if section != "" {

@@ -114,7 +114,8 @@ func TestReportRequest(t *testing.T) {
 
 func TestReportNames(t *testing.T) {
 	d := reporttest.Empty()
-	names := map[string]string{}
+	d.AllSensors = false
+	names := map[string]string{reportName(reporttest.Empty(), "pairs", render.CSV): "all of them"}
 	for _, sensor := range []string{"aggregate", "Aggregate", "sensor-01", "a.b", "a/b", "../../x", ".", "", "a%2Fb", "a_b", "é", "\x00", strings.Repeat("x", 256), strings.Repeat("x", 255), strings.Repeat("/", 256)} {
 		d.Sensor = sensor
 		name := reportName(d, "pairs", render.CSV)
@@ -132,7 +133,7 @@ func TestReportNames(t *testing.T) {
 			t.Errorf("%s, want %s", got, want)
 		}
 	}
-	d.Sensor, d.ReportType, d.Date = "aggregate", "custom", "2026-03-01/2026-03-15"
+	d.Sensor, d.AllSensors, d.ReportType, d.Date = "aggregate", true, "custom", "2026-03-01/2026-03-15"
 	if got := reportName(d, "", html); got != "custom-2026-03-01_2026-03-15.html" {
 		t.Error(got)
 	}
@@ -142,7 +143,7 @@ func TestReportNames(t *testing.T) {
 // behind the other.
 func TestReportStream(t *testing.T) {
 	one, two := reporttest.Full(), reporttest.Empty()
-	two.Sensor = "sensor-01"
+	two.Sensor, two.AllSensors = "sensor-01", false
 	each := func(f func(*report.Document) error) error {
 		if err := f(one); err != nil {
 			return err

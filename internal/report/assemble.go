@@ -30,7 +30,7 @@ func (b *builder) document(ctx context.Context) (*Document, error) {
 	day := b.From.Std().In(b.Location)
 	d := &Document{Timestamp: b.From, GeneratedAt: b.AsOf, ReportType: b.Type, Date: b.date(), DateRange: b.dateRange(),
 		YearWeek: yearWeek(day), YearMonth: day.Format("2006-01"), DaysIncluded: len(b.now.days) - 1, Timezone: b.Location.String(),
-		From: b.From, To: b.To, Sensor: cmp.Or(b.Sensor, Aggregate),
+		From: b.From, To: b.To, Sensor: cmp.Or(b.Sensor, Aggregate), AllSensors: b.Sensor == "",
 		Sessions: b.now.sums.sessions(b.Top), Logins: b.logins(), Commands: b.now.sums.commands(b.Top),
 		Files: b.fileSection(), Verdicts: b.verdictSection(), Days: b.days()}
 	s, l := &d.Sessions, &d.Logins

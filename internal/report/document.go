@@ -17,8 +17,9 @@ type Document struct {
 	DaysIncluded int         `json:"days_included"`
 	Timezone     string      `json:"timezone"` // where days begin: UTC, Europe/Berlin
 	From         cowrie.Time `json:"from"`
-	To           cowrie.Time `json:"to"`     // not included
-	Sensor       string      `json:"sensor"` // its name; Aggregate for all of them
+	To           cowrie.Time `json:"to"`          // not included
+	Sensor       string      `json:"sensor"`      // its name; Aggregate for all of them
+	AllSensors   bool        `json:"all_sensors"` // it is of all of them
 
 	Sessions      Sessions      `json:"sessions"`
 	Logins        Logins        `json:"logins"`
@@ -34,11 +35,19 @@ type Document struct {
 	Notes         []string      `json:"notes"`  // what the report does not know, a sentence each
 }
 
-// Aggregate is what stands for the name of the sensor in a report of all of them.
+// Aggregate is what stands for the name of the sensor in a report of all of them. A sensor
+// can have this name, too.
 const Aggregate = "aggregate"
 
-// ID is the report's own among all: that under which cowrieprocessor published it.
-func (d *Document) ID() string { return d.Sensor + ":" + d.ReportType + ":" + d.Date }
+// ID is the report's own among all: that under which cowrieprocessor published it, but for
+// that of a sensor with the name of all of them.
+func (d *Document) ID() string {
+	id := d.Sensor + ":" + d.ReportType + ":" + d.Date
+	if d.Sensor == Aggregate && !d.AllSensors {
+		id += ":sensor" // no other id ends like that
+	}
+	return id
+}
 
 // Count is how often a value was seen.
 type Count struct {

@@ -109,7 +109,7 @@ func newView(d *report.Document) *view {
 		Title:   shown(d.Title()),
 		Figures: figures(d),
 		About: []cell{
-			sensorCell(d.Sensor),
+			sensorCell(d),
 			{Text: shown(strings.Replace(d.DateRange, "/", " to ", 1)), Class: "p"},
 			{Text: shown("time zone " + d.Timezone), Class: "p"},
 			{Text: "as of " + f.cell(report.Time, d.GeneratedAt.Std()).Text, Class: "t"},
@@ -140,11 +140,11 @@ func newView(d *report.Document) *view {
 	return v
 }
 
-func sensorCell(sensor string) cell {
-	if sensor == report.Aggregate {
+func sensorCell(d *report.Document) cell {
+	if d.AllSensors {
 		return cell{Text: "all sensors", Class: "p"}
 	}
-	return cell{Text: shown(sensor), Class: "c"}
+	return cell{Text: shown(d.Sensor), Class: "c"}
 }
 
 // figures are what somebody who has ten seconds wants to know.

@@ -120,7 +120,7 @@ func Empty() *report.Document {
 	d := &report.Document{
 		Timestamp: at("2026-02-28T23:00:00Z"), GeneratedAt: at("2026-04-01T06:00:00Z"),
 		ReportType: "monthly", Date: "2026-03", DateRange: "2026-03-01/2026-03-31", YearWeek: "2026-W09", YearMonth: "2026-03",
-		DaysIncluded: 31, Timezone: "Europe/Berlin", From: at("2026-02-28T23:00:00Z"), To: at("2026-03-31T22:00:00Z"), Sensor: "aggregate",
+		DaysIncluded: 31, Timezone: "Europe/Berlin", From: at("2026-02-28T23:00:00Z"), To: at("2026-03-31T22:00:00Z"), Sensor: "aggregate", AllSensors: true,
 		Comparison: report.Comparison{Date: "2026-02"},
 	}
 	first := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
