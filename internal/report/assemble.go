@@ -41,6 +41,7 @@ func (b *builder) document(ctx context.Context) (*Document, error) {
 		s.TopCombinations = append(s.TopCombinations, Count{p.Username + ":" + p.Password, p.Attempts})
 	}
 	var err error
+	d.Enrichments.FlaggedFiles = b.files.flaggedFiles
 	if d.Enrichments.Flagged, err = b.flagged(ctx); err != nil {
 		return nil, err
 	}

@@ -24,7 +24,7 @@ func whatEventsTell(d *report.Document) *report.Document {
 	c := d.Commands
 	c.TopCommands, c.Rare = nil, nil
 	f := d.Files
-	f.New, f.Types = nil, nil
+	f.New, f.Types, f.UniqueTypes = nil, nil, 0
 	hashes := slices.Clone(f.TopHashes)
 	for i, h := range hashes {
 		hashes[i] = report.FileCount{Shasum: h.Shasum, Count: h.Count, Sessions: h.Sessions, FirstSeen: h.FirstSeen}

@@ -73,9 +73,11 @@ type Sessions struct {
 	MedDuration   float64 `json:"median_duration"` // seconds
 	MaxDuration   float64 `json:"max_duration"`    // seconds
 
-	Protocols      []Count `json:"protocols"`
-	TopIPs         []Count `json:"top_ips"`
-	ClientVersions []Count `json:"client_versions"`
+	Protocols       []Count `json:"protocols"`
+	UniqueProtocols int64   `json:"unique_protocols"`
+	TopIPs          []Count `json:"top_ips"`
+	ClientVersions  []Count `json:"client_versions"`
+	UniqueVersions  int64   `json:"unique_client_versions"`
 	// What follows is that of Logins, under the names of the old templates.
 	UniqueUsernames int64   `json:"unique_usernames"`
 	UniquePasswords int64   `json:"unique_passwords"`
@@ -111,6 +113,7 @@ type Commands struct {
 	Top         []Command `json:"top"`
 	TopCommands []Count   `json:"top_commands"` // Top, under the name of the old templates
 	Rare        []Command `json:"rare"`         // of those that the fewest sessions ran
+	RareTotal   int64     `json:"rare_total"`   // those that one session alone ran
 }
 
 // Command is a command, its white space made even.
@@ -130,6 +133,11 @@ type Files struct {
 	NewHashes       int64 `json:"new_hashes"`    // never seen before the period, on whatever sensor
 	Classifications int64 `json:"unique_vt_classifications"`
 	RecentVT        int64 `json:"recent_vt_submissions"` // files that VirusTotal got first less than RecentDays before one of their sightings
+	UniqueURLs      int64 `json:"unique_urls"`
+	UniqueNames     int64 `json:"unique_names"`
+	UniquePaths     int64 `json:"unique_paths"`
+	UniqueHosts     int64 `json:"unique_hosts"`
+	UniqueTypes     int64 `json:"unique_types"`
 
 	TopClassifications []Count     `json:"vt_classifications_top"`
 	TopHashes          []FileCount `json:"top_hashes"`
@@ -198,7 +206,8 @@ type Verdict struct {
 
 // Enrichments are sessions of the period that brought files which are called malicious.
 type Enrichments struct {
-	Flagged []Flagged `json:"flagged"`
+	Flagged      []Flagged `json:"flagged"`
+	FlaggedFiles int64     `json:"flagged_files_total"` // how many such files there are, of all such sessions; the list holds some of these
 }
 
 // Flagged is such a session.

@@ -2,6 +2,7 @@ package report_test
 
 import (
 	"testing"
+	"time"
 
 	"midden/internal/report"
 )
@@ -22,5 +23,36 @@ func TestID(t *testing.T) {
 		if got := d.ID(); got != c.want {
 			t.Errorf("%s, want %s", got, c.want)
 		}
+	}
+}
+
+// TestTotals: a list that is cut says how long it would be.
+func TestTotals(t *testing.T) {
+	db := newDatabase(t)
+	db.load(t, madeUp(t, 7, 3000, 2, 24*time.Hour)...)
+	r := named(t, report.Daily, "2026-01-01", "UTC")
+	r.Top = 1000
+	whole := db.report(t, r).Sections()
+	r.Top = 1
+	cut := 0
+	for i, s := range db.report(t, r).Sections() {
+		want := int64(len(whole[i].Rows))
+		if s.Name == "rare_commands" { // of all commands the rarest come first, and those that one session ran are rare
+			want = 0
+			for _, row := range whole[i].Rows {
+				if row[2] == int64(1) {
+					want++
+				}
+			}
+		}
+		if len(s.Rows) < len(whole[i].Rows) {
+			cut++
+			if s.Total != want {
+				t.Errorf("%s: %d rows of %d, and not of %d", s.Name, len(s.Rows), s.Total, want)
+			}
+		}
+	}
+	if cut < 12 {
+		t.Errorf("%d lists were cut", cut)
 	}
 }

@@ -19,6 +19,7 @@ type fileSums struct {
 	transfers          []int64 // by day
 	brought            map[broughtKey]struct{}
 	flagged            map[sessionKey]struct{} // sessions that brought what is malicious
+	flaggedFiles       int64                   // that they brought, each once a session
 	worst, recent      picks
 }
 
@@ -138,6 +139,9 @@ func (b *builder) sighting(s cowrie.Sighting) {
 	if _, known := d.brought[key]; !known {
 		d.brought[key] = struct{}{}
 		f.sessions++
+		if f.malicious > 0 {
+			d.flaggedFiles++
+		}
 	}
 	if f.malicious > 0 {
 		d.flagged[session] = struct{}{}
@@ -243,7 +247,8 @@ func (f *file) status() string {
 func (b *builder) fileSection() Files {
 	d := &b.files
 	s := Files{Failed: b.now.log.failed, UniqueHashes: int64(len(d.list)), TopHashes: []FileCount{}, New: []FileCount{}, Top: []URLCount{},
-		Names: d.names.top(b.Top), Paths: d.paths.top(b.Top)}
+		Names: d.names.top(b.Top), Paths: d.paths.top(b.Top),
+		UniqueURLs: d.urls.unique(), UniqueNames: d.names.unique(), UniquePaths: d.paths.unique()}
 	var labels, types, hosts tally
 	for _, f := range d.list {
 		s.Downloads += f.seen[0]
@@ -267,7 +272,7 @@ func (b *builder) fileSection() Files {
 			hosts.add(name, d.urls.Counts[i])
 		}
 	}
-	s.Classifications = labels.unique()
+	s.Classifications, s.UniqueTypes, s.UniqueHosts = labels.unique(), types.unique(), hosts.unique()
 	s.TopClassifications, s.Types, s.Hosts = labels.top(b.Top), types.top(b.Top), hosts.top(b.Top)
 	mostSeen := func(n int, fits func(*file) bool) []FileCount {
 		list := []FileCount{}

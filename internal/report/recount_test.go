@@ -262,7 +262,7 @@ func (c *counting) document() *report.Document {
 		}
 	}
 	round := func(x float64) float64 { return float64(int64(x*1000+0.5)) / 1000 }
-	s.UniqueIPs = int64(len(ips))
+	s.UniqueIPs, s.UniqueProtocols, s.UniqueVersions = int64(len(ips)), int64(len(protocols)), int64(len(versions))
 	s.Protocols, s.TopIPs, s.ClientVersions = top(protocols, n), top(ips, n), top(versions, n)
 	if s.Total > 0 {
 		s.AvgCommands = round(float64(total) / float64(s.Total))
@@ -289,6 +289,9 @@ func (c *counting) document() *report.Document {
 	l.Pairs = l.Pairs[:min(n, len(l.Pairs))]
 	for _, command := range commands {
 		d.Commands.Total += command.Occurrences
+		if command.Sessions == 1 {
+			d.Commands.RareTotal++
+		}
 		d.Commands.Top = append(d.Commands.Top, *command)
 	}
 	d.Commands.Unique = int64(len(commands))
@@ -308,6 +311,7 @@ func (c *counting) document() *report.Document {
 		}
 	}
 	f.UniqueHashes = int64(len(counts))
+	f.UniqueURLs, f.UniqueNames, f.UniquePaths, f.UniqueHosts = int64(len(c.urls)), int64(len(c.names)), int64(len(c.paths)), int64(len(c.hosts))
 	for _, one := range top(counts, n) {
 		file := c.files[one.Value]
 		f.TopHashes = append(f.TopHashes, report.FileCount{Shasum: one.Value, Count: one.Count, Sessions: int64(len(file.sessions)), FirstSeen: file.first})

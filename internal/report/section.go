@@ -129,9 +129,9 @@ func (d *Document) Sections() []Section {
 			field{"median_duration", "Duration, median", Seconds, s.MedDuration},
 			field{"max_duration", "Duration, longest", Seconds, s.MaxDuration},
 		),
-		counts("protocols", "Protocols", groupSessions, "Protocol", "Sessions", s.Protocols, 0),
+		counts("protocols", "Protocols", groupSessions, "Protocol", "Sessions", s.Protocols, s.UniqueProtocols),
 		counts("addresses", "Addresses", groupSessions, "Address", "Sessions", s.TopIPs, s.UniqueIPs),
-		counts("clients", "Clients", groupSessions, "Client", "Sessions", s.ClientVersions, 0),
+		counts("clients", "Clients", groupSessions, "Client", "Sessions", s.ClientVersions, s.UniqueVersions),
 		list("abnormal", "Unlike the others", groupSessions, 0, []Column{
 			{Name: "session", Title: "Session"},
 			{Name: "sensor", Title: "Sensor", Optional: true},
@@ -164,7 +164,7 @@ func (d *Document) Sections() []Section {
 			field{"unique", "Different ones", Number, c.Unique},
 		),
 		commands("top_commands", "The most frequent", c.Top, c.Unique),
-		commands("rare_commands", "Rare ones", c.Rare, 0),
+		commands("rare_commands", "Rare ones", c.Rare, c.RareTotal),
 
 		record("files", "Files", groupFiles,
 			field{"downloads_total", "Downloads", Number, f.Downloads},
@@ -179,14 +179,14 @@ func (d *Document) Sections() []Section {
 		files("top_files", "The most frequent files", f.TopHashes, f.UniqueHashes),
 		files("new_files", "New files", f.New, f.NewHashes),
 		counts("labels", "Labels of VirusTotal", groupFiles, "Label", "Files", f.TopClassifications, f.Classifications),
-		counts("types", "Types", groupFiles, "Media type", "Files", f.Types, 0),
-		counts("names", "Names", groupFiles, "Name", "Sightings", f.Names, 0),
-		counts("paths", "Where they were put", groupFiles, "Path", "Sightings", f.Paths, 0),
-		list("urls", "Where they came from", groupFiles, 0, []Column{
+		counts("types", "Types", groupFiles, "Media type", "Files", f.Types, f.UniqueTypes),
+		counts("names", "Names", groupFiles, "Name", "Sightings", f.Names, f.UniqueNames),
+		counts("paths", "Where they were put", groupFiles, "Path", "Sightings", f.Paths, f.UniquePaths),
+		list("urls", "Where they came from", groupFiles, f.UniqueURLs, []Column{
 			{Name: "url", Title: "URL"},
 			{Name: "occurrences", Title: "Downloads", Kind: Share},
 		}, f.Top, func(u URLCount) []any { return []any{u.URL, u.Occurrences} }),
-		hosts("hosts", "Hosts", f.Hosts),
+		hosts("hosts", "Hosts", f.Hosts, f.UniqueHosts),
 
 		record("verdicts", "Verdicts", groupVerdicts,
 			field{"new_malicious_total", "Malicious for the first time", Number, v.NewMaliciousTotal},
@@ -217,7 +217,7 @@ func (d *Document) Sections() []Section {
 
 // flagged has a row for each file of a session, the session told in each.
 func (d *Document) flagged() Section {
-	s := Section{Name: "flagged", Title: "Sessions that brought malicious files", Group: groupVerdicts, Columns: []Column{
+	s := Section{Name: "flagged", Title: "Sessions that brought malicious files", Group: groupVerdicts, Total: d.Enrichments.FlaggedFiles, Columns: []Column{
 		{Name: "session", Title: "Session"},
 		{Name: "sensor", Title: "Sensor", Optional: true},
 		{Name: "first_seen", Title: "Began", Kind: Time},
@@ -275,8 +275,8 @@ func counts(name, title, group, what, of string, values []Count, total int64) Se
 	}, values, func(c Count) []any { return []any{c.Value, c.Count} })
 }
 
-func hosts(name, title string, values []Count) Section {
-	s := counts(name, title, groupFiles, "Host", "Downloads", values, 0)
+func hosts(name, title string, values []Count, total int64) Section {
+	s := counts(name, title, groupFiles, "Host", "Downloads", values, total)
 	s.Columns[0].Kind = Host
 	return s
 }

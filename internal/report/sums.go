@@ -185,7 +185,8 @@ func unpack(body []byte) (*sums, error) {
 func (s *sums) sessions(top int) Sessions {
 	d := Sessions{Total: s.Total, UniqueIPs: s.Addresses.unique(), WithCommands: s.WithCommands,
 		FileDownloads: s.Downloads, FileUploads: s.Uploads, LoginAttempts: s.Attempts, LoggedIn: s.LoggedIn, DShield: s.DShield,
-		Protocols: s.Protocols.top(top), TopIPs: s.Addresses.top(top), ClientVersions: s.Versions.top(top)}
+		Protocols: s.Protocols.top(top), UniqueProtocols: s.Protocols.unique(), TopIPs: s.Addresses.top(top),
+		ClientVersions: s.Versions.top(top), UniqueVersions: s.Versions.unique()}
 	commands := int64(0)
 	for i, n := range sortedKeys(s.PerSession) {
 		if i == 0 {
@@ -228,6 +229,9 @@ func (s *sums) commands(top int) Commands {
 	}
 	for _, t := range s.Typed {
 		c.Total += t.Occurrences
+		if t.Sessions == 1 {
+			c.RareTotal++
+		}
 	}
 	c.Top = first(top, all, func(a, b Command) int {
 		return cmp.Or(cmp.Compare(b.Occurrences, a.Occurrences), strings.Compare(a.Command, b.Command))

@@ -89,12 +89,17 @@ func TestVerdicts(t *testing.T) {
 				*of.into = append(*of.into, text(v))
 			}
 		}
+		flagged := 0
 		for _, f := range d.Enrichments.Flagged {
+			flagged += len(f.Files)
 			files := ""
 			for _, one := range f.Files {
 				files += fmt.Sprintf(" %s:%d", strings.TrimLeft(one.Shasum, "0"), one.Malicious)
 			}
 			l.Flagged = append(l.Flagged, f.Session+files)
+		}
+		if int64(flagged) != d.Enrichments.FlaggedFiles {
+			t.Errorf("%d malicious files of sessions, and %d are counted", flagged, d.Enrichments.FlaggedFiles)
 		}
 		if got := (report.Verdicts{NewMaliciousTotal: int64(len(l.Malicious)), ChangedTotal: int64(len(l.Changed)),
 			UnknownTotal: int64(len(l.Unknown)), SeenBeforeTotal: int64(len(l.Before)), PendingTotal: d.Verdicts.PendingTotal}); got.NewMaliciousTotal != d.Verdicts.NewMaliciousTotal ||

