@@ -1,7 +1,6 @@
 package abusech
 
 import (
-	"encoding/json"
 	"strings"
 
 	"midden/internal/cowrie"
@@ -18,19 +17,12 @@ type entry struct {
 // fill puts it into a verdict.
 func (e *entry) fill(v *cowrie.Verdict) {
 	v.Listed = true
-	v.Classification, v.Description = text(e.family), text(e.fileType)
+	v.Classification, v.Description = source.Text(e.family), source.Text(e.fileType)
 	at := strings.TrimSpace(e.firstSeen)
 	if zone := len(at) - len(" UTC"); zone > 0 && strings.EqualFold(at[zone:], " UTC") {
 		at = strings.TrimSpace(at[:zone])
 	}
 	v.FirstSubmission, _ = cowrie.ParseTime([]byte(at)) // NoTime if it is none
-}
-
-// text is a text that every database can hold: valid UTF-8, without a NUL, and
-// not too long.
-func text(s string) string {
-	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "\x00", "\ufffd")
-	return source.Clip(strings.TrimSpace(s))
 }
 
 // value is a text, or the null that says that there is none. Anything else is
@@ -42,13 +34,9 @@ type value struct {
 
 func (v *value) UnmarshalJSON(b []byte) error {
 	*v = value{null: string(b) == "null"}
-	decode(b, &v.text)
+	source.Decode(b, &v.text)
 	return nil
 }
-
-// decode reads a body as JSON. A member of another type than it should be is one
-// that is missing; of what is no JSON, all are: nothing is set before that is known.
-func decode(body []byte, into any) { _ = json.Unmarshal(body, into) }
 
 // queryStatus returns what a service itself says of a query; "" if the body says
 // nothing that it could have said.
@@ -56,7 +44,7 @@ func queryStatus(body []byte) string {
 	var b struct {
 		Code string `json:"query_status"`
 	}
-	decode(body, &b)
+	source.Decode(body, &b)
 	if len(b.Code) > 64 || strings.ContainsFunc(b.Code, func(r rune) bool { return r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') }) {
 		return ""
 	}

@@ -6,10 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +17,7 @@ import (
 	"midden/internal/cowrie"
 	"midden/internal/enrich/abusech/abusechtest"
 	"midden/internal/enrich/source"
+	"midden/internal/enrich/source/sourcetest"
 )
 
 var hashA, hashB = sum("a"), sum("b")
@@ -74,57 +73,12 @@ func (v service) ask(t testing.TB, o source.Options) asker {
 	return c
 }
 
-// fails makes sure that err is an *source.Error of this kind, because of match
-// if that is not nil.
-func fails(t *testing.T, err error, kind source.Kind, match error) *source.Error {
-	t.Helper()
-	e, ok := errors.AsType[*source.Error](err)
-	if !ok {
-		t.Fatalf("got %v, want an *source.Error", err)
-	}
-	if e.Kind != kind || match != nil && !errors.Is(e, match) {
-		t.Errorf("%q is %q, want %q, %v", e, e.Kind, kind, match)
-	}
-	return e
-}
-
 func second[T any](_ T, err error) error { return err }
 
-func raw(status int, contentType, body string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", contentType)
-		w.WriteHeader(status)
-		_, _ = w.Write([]byte(body))
-	}
-}
-
-func answer(status int, body string) http.HandlerFunc { return raw(status, "application/json", body) }
+var answer, html, cut, reset = sourcetest.Answer, sourcetest.HTML, sourcetest.Cut, sourcetest.Reset
 
 func says(status int, code string) http.HandlerFunc {
 	return answer(status, string(abusechtest.Status(code)))
-}
-
-func html(status int) http.HandlerFunc {
-	return raw(status, "text/html", "<!DOCTYPE html><html><body><h1>"+http.StatusText(status)+"</h1></body></html>")
-}
-
-// cut breaks the connection off in the middle of a body.
-func cut(body string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-		_, _ = w.Write([]byte(body[:len(body)/2]))
-		_ = http.NewResponseController(w).Flush()
-		panic(http.ErrAbortHandler)
-	}
-}
-
-func reset(w http.ResponseWriter, _ *http.Request) {
-	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		panic(err)
-	}
-	_ = conn.(*net.TCPConn).SetLinger(0)
-	_ = conn.Close()
 }
 
 func at(text string) cowrie.Time {
@@ -165,7 +119,7 @@ func TestFile(t *testing.T) {
 			t.Errorf("unknown (-want +got):\n%s", diff)
 		}
 
-		e := fails(t, second(c.File(t.Context(), "x/../../y")), source.Permanent, source.ErrNoShasum)
+		e := sourcetest.Fails(t, second(c.File(t.Context(), "x/../../y")), source.Permanent, source.ErrNoShasum)
 		if s.Asked() != 2 || e.Source != v.title {
 			t.Errorf("%d requests, %v", s.Asked(), e)
 		}
@@ -212,7 +166,7 @@ func TestEntry(t *testing.T) {
 		}
 		// Bytes that are no UTF-8.
 		s.Instead(answer(200, strings.Replace(string(v.body(hashA, nil)), `"signature": null`, `"signature": "a`+"\xff"+`\udc00"`, 1)))
-		if got, err := c.File(t.Context(), hashA); err != nil || got.Verdict.Classification != "a\ufffd\ufffd" || text("a\xff") != "a\ufffd" {
+		if got, err := c.File(t.Context(), hashA); err != nil || got.Verdict.Classification != "a\ufffd\ufffd" || source.Text("a\xff") != "a\ufffd" {
 			t.Errorf("%+v, %v", got, err)
 		}
 	})
@@ -265,7 +219,7 @@ func TestStatuses(t *testing.T) {
 				}
 				continue
 			}
-			e := fails(t, err, one.want, nil)
+			e := sourcetest.Fails(t, err, one.want, nil)
 			text := one.text
 			if text == "" {
 				text = fmt.Sprintf("HTTP %d: %s", one.status, one.code)
@@ -331,7 +285,7 @@ func TestFaults(t *testing.T) {
 				}
 				s.Instead(f.fault)
 				answer, err := c.File(t.Context(), hashA)
-				e := fails(t, err, f.kind, f.match)
+				e := sourcetest.Fails(t, err, f.kind, f.match)
 				if said := fmt.Sprintf("%v %+v %#v %v %#v", e, e, *e, c, c); strings.Contains(said, canary) {
 					t.Errorf("the key is said: %s", said)
 				}
@@ -360,7 +314,7 @@ func TestNulls(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	s.AddPayload(hashA, map[string]any{"sha256_hash": nil}) // half of an entry
-	fails(t, second(c.File(t.Context(), hashA)), source.Transient, source.ErrNotTheirs)
+	sourcetest.Fails(t, second(c.File(t.Context(), hashA)), source.Transient, source.ErrNotTheirs)
 }
 
 // TestSamples: of several samples, the one that was asked for counts.
@@ -377,7 +331,7 @@ func TestSamples(t *testing.T) {
 func TestKey(t *testing.T) {
 	each(t, func(t *testing.T, v service) {
 		s := abusechtest.New(t, "another")
-		e := fails(t, second(v.ask(t, source.Options{BaseURL: s.URL}).File(t.Context(), hashA)), source.KeyRefused, nil)
+		e := sourcetest.Fails(t, second(v.ask(t, source.Options{BaseURL: s.URL}).File(t.Context(), hashA)), source.KeyRefused, nil)
 		if want := v.title + ": HTTP 403: unknown_auth_key"; e.Error() != want {
 			t.Errorf("got %q, want %q", e, want)
 		}
@@ -394,7 +348,7 @@ func TestRetryAfter(t *testing.T) {
 			w.Header().Set("Retry-After", "30")
 			html(429)(w, r)
 		}))
-		e := fails(t, second(v.ask(t, source.Options{BaseURL: s.URL}).File(t.Context(), hashA)), source.QuotaSpent, nil)
+		e := sourcetest.Fails(t, second(v.ask(t, source.Options{BaseURL: s.URL}).File(t.Context(), hashA)), source.QuotaSpent, nil)
 		if e.RetryAfter != 30*time.Second {
 			t.Errorf("%v", e.RetryAfter)
 		}
@@ -410,7 +364,7 @@ func TestMaxBody(t *testing.T) {
 		if err := second(v.ask(t, source.Options{BaseURL: s.URL, MaxBody: size}).File(t.Context(), hashA)); err != nil {
 			t.Errorf("just fits: %v", err)
 		}
-		fails(t, second(v.ask(t, source.Options{BaseURL: s.URL, MaxBody: size - 1}).File(t.Context(), hashA)), source.TooLarge, source.ErrTooLarge)
+		sourcetest.Fails(t, second(v.ask(t, source.Options{BaseURL: s.URL, MaxBody: size - 1}).File(t.Context(), hashA)), source.TooLarge, source.ErrTooLarge)
 	})
 }
 

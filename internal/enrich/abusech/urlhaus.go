@@ -40,7 +40,7 @@ func parsePayload(body []byte, shasum string) (*entry, error) {
 		FileType  string `json:"file_type"` // such as elf
 		FirstSeen string `json:"firstseen"`
 	}
-	decode(body, &b)
+	source.Decode(body, &b)
 	named, ok := cowrie.Shasum([]byte(b.SHA256.text))
 	switch {
 	case named == shasum:

@@ -60,7 +60,7 @@ func (c *Client) File(ctx context.Context, shasum string) (source.Answer, error)
 // gives none itself.
 func (c *Client) refusal(r *source.Reply, why error) *source.Error {
 	var m message
-	decode(r.Body, &m)
+	source.Decode(r.Body, &m)
 	kind := source.Transient
 	switch {
 	case r.Status == http.StatusTooManyRequests:

@@ -5,9 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +16,7 @@ import (
 	"midden/internal/cowrie"
 	"midden/internal/enrich/hashlookup/hashlookuptest"
 	"midden/internal/enrich/source"
+	"midden/internal/enrich/source/sourcetest"
 )
 
 var hashA, hashB = sum("a"), sum("b")
@@ -39,54 +38,9 @@ func client(t testing.TB, o source.Options) *Client {
 	return c
 }
 
-// fails makes sure that err is an *source.Error of this kind, because of match
-// if that is not nil.
-func fails(t *testing.T, err error, kind source.Kind, match error) *source.Error {
-	t.Helper()
-	e, ok := errors.AsType[*source.Error](err)
-	if !ok {
-		t.Fatalf("got %v, want an *source.Error", err)
-	}
-	if e.Kind != kind || match != nil && !errors.Is(e, match) {
-		t.Errorf("%q is %q, want %q, %v", e, e.Kind, kind, match)
-	}
-	return e
-}
-
 func second[T any](_ T, err error) error { return err }
 
-func raw(status int, contentType, body string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", contentType)
-		w.WriteHeader(status)
-		_, _ = w.Write([]byte(body))
-	}
-}
-
-func answer(status int, body string) http.HandlerFunc { return raw(status, "application/json", body) }
-
-func html(status int) http.HandlerFunc {
-	return raw(status, "text/html", "<!DOCTYPE html><html><body><h1>"+http.StatusText(status)+"</h1></body></html>")
-}
-
-// cut breaks the connection off in the middle of a body.
-func cut(body string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-		_, _ = w.Write([]byte(body[:len(body)/2]))
-		_ = http.NewResponseController(w).Flush()
-		panic(http.ErrAbortHandler)
-	}
-}
-
-func reset(w http.ResponseWriter, _ *http.Request) {
-	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		panic(err)
-	}
-	_ = conn.(*net.TCPConn).SetLinger(0)
-	_ = conn.Close()
-}
+var answer, html, cut, reset = sourcetest.Answer, sourcetest.HTML, sourcetest.Cut, sourcetest.Reset
 
 func TestFile(t *testing.T) {
 	s := hashlookuptest.New(t)
@@ -117,7 +71,7 @@ func TestFile(t *testing.T) {
 		t.Errorf("unknown (-want +got):\n%s", diff)
 	}
 
-	e := fails(t, second(c.File(t.Context(), "x/../../y")), source.Permanent, source.ErrNoShasum)
+	e := sourcetest.Fails(t, second(c.File(t.Context(), "x/../../y")), source.Permanent, source.ErrNoShasum)
 	if s.Asked() != 2 || e.Source != "CIRCL hashlookup" {
 		t.Errorf("%d requests, %v", s.Asked(), e)
 	}
@@ -181,7 +135,7 @@ func TestRecord(t *testing.T) {
 	}
 	// A null, and bytes that are no UTF-8.
 	s.Instead(answer(200, `{"SHA-256":"`+hashA+`","KnownMalicious":null,"FileName":"a`+"\xff"+`\udc00","hashlookup:trust":null}`))
-	if got, err := c.File(t.Context(), hashA); err != nil || got.Verdict.Description != "a\ufffd\ufffd" || text("a\xff") != "a\ufffd" || !got.Good {
+	if got, err := c.File(t.Context(), hashA); err != nil || got.Verdict.Description != "a\ufffd\ufffd" || source.Text("a\xff") != "a\ufffd" || !got.Good {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
@@ -248,7 +202,7 @@ func TestFaults(t *testing.T) {
 			}
 			s.Instead(f.fault)
 			answer, err := c.File(t.Context(), hashA)
-			e := fails(t, err, f.kind, f.match)
+			e := sourcetest.Fails(t, err, f.kind, f.match)
 			if f.text != "" && e.Error() != "CIRCL hashlookup: "+f.text {
 				t.Errorf("got %q, want %q", e, f.text)
 			}
@@ -272,7 +226,7 @@ func TestRetryAfter(t *testing.T) {
 		w.Header().Set("Retry-After", "30")
 		answer(429, "{}")(w, r)
 	}))
-	e := fails(t, second(client(t, source.Options{BaseURL: s.URL}).File(t.Context(), hashA)), source.QuotaSpent, nil)
+	e := sourcetest.Fails(t, second(client(t, source.Options{BaseURL: s.URL}).File(t.Context(), hashA)), source.QuotaSpent, nil)
 	if e.RetryAfter != 30*time.Second {
 		t.Errorf("%v", e.RetryAfter)
 	}
@@ -286,7 +240,7 @@ func TestMaxBody(t *testing.T) {
 	if err := second(client(t, source.Options{BaseURL: s.URL, MaxBody: size}).File(t.Context(), hashA)); err != nil {
 		t.Errorf("just fits: %v", err)
 	}
-	fails(t, second(client(t, source.Options{BaseURL: s.URL, MaxBody: size - 1}).File(t.Context(), hashA)), source.TooLarge, source.ErrTooLarge)
+	sourcetest.Fails(t, second(client(t, source.Options{BaseURL: s.URL, MaxBody: size - 1}).File(t.Context(), hashA)), source.TooLarge, source.ErrTooLarge)
 }
 
 // TestRequest: what is sent, and where to; no key is, even if there is one.

@@ -1,7 +1,6 @@
 package hashlookup
 
 import (
-	"encoding/json"
 	"math"
 	"net/http"
 	"strconv"
@@ -43,7 +42,7 @@ func parse(r *source.Reply, shasum string) (source.Answer, error) {
 	switch r.Status {
 	case http.StatusNotFound:
 		var m message
-		if decode(r.Body, &m); m.Text != notThere {
+		if source.Decode(r.Body, &m); m.Text != notThere {
 			return source.Answer{}, source.ErrNotTheirs
 		}
 		if other, ok := cowrie.Shasum([]byte(m.Query)); ok && other != shasum {
@@ -55,7 +54,7 @@ func parse(r *source.Reply, shasum string) (source.Answer, error) {
 		return source.Answer{}, source.ErrNotTheirs
 	}
 	rec := record{Trust: number{value: noOpinion}}
-	decode(r.Body, &rec)
+	source.Decode(r.Body, &rec)
 	// Records are kept by SHA-1, and those of some databases do not name the SHA-256
 	// by which they were found. All have a trust.
 	switch named, ok := cowrie.Shasum([]byte(rec.SHA256)); {
@@ -78,9 +77,9 @@ func parse(r *source.Reply, shasum string) (source.Answer, error) {
 // description is the name of the file and what it belongs to, such as
 // "ls (Example Linux 1)".
 func (r *record) description() string {
-	what, of := text(r.FileName), text(r.Product.Name)
+	what, of := source.Text(r.FileName), source.Text(r.Product.Name)
 	if of == "" {
-		of = text(r.Package)
+		of = source.Text(r.Package)
 	}
 	switch {
 	case what == "":
@@ -89,13 +88,6 @@ func (r *record) description() string {
 		return what
 	}
 	return source.Clip(what + " (" + of + ")")
-}
-
-// text is a text that every database can hold: valid UTF-8, without a NUL, and
-// not too long.
-func text(s string) string {
-	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "\x00", "\ufffd")
-	return source.Clip(strings.TrimSpace(s))
 }
 
 // mark says whether a member says anything, whatever its type is.
@@ -123,7 +115,3 @@ func (n *number) UnmarshalJSON(b []byte) error {
 	}
 	return nil
 }
-
-// decode reads a body as JSON. A member of another type than it should be is one
-// that is missing; of what is no JSON, all are: nothing is set before that is known.
-func decode(body []byte, into any) { _ = json.Unmarshal(body, into) }

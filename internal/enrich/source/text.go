@@ -1,6 +1,7 @@
 package source
 
 import (
+	"encoding/json"
 	"net/url"
 	"strconv"
 	"strings"
@@ -58,6 +59,17 @@ func Clip(s string) string {
 	}
 	return s[:end] + "…"
 }
+
+// Text is a text of a source that every database can hold: valid UTF-8, without a NUL,
+// and not too long.
+func Text(s string) string {
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "\x00", "\ufffd")
+	return Clip(strings.TrimSpace(s))
+}
+
+// Decode reads a body as JSON. A member of another type than it should be is one that is
+// missing; of what is no JSON, all are: nothing is set before that is known.
+func Decode(body []byte, into any) { _ = json.Unmarshal(body, into) }
 
 // printable escapes what does not show, or acts on a terminal, as Go does in
 // its literals.
