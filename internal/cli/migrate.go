@@ -49,12 +49,12 @@ func (a *app) migrate(ctx context.Context, dryRun bool) error {
 		if err != nil {
 			return err
 		}
-		return a.printPlan(at, plan)
+		return a.printPlan(ctx, at, plan)
 	}
 	var plan *migrate.Plan
 	begin := func(p *migrate.Plan) error {
 		plan = p
-		return a.printPlan(at, p)
+		return a.printPlan(ctx, at, p)
 	}
 	step, start := -1, time.Now()
 	said := func() {
@@ -81,10 +81,15 @@ func (a *app) migrate(ctx context.Context, dryRun bool) error {
 }
 
 // printPlan says what was found and what is to be done.
-func (a *app) printPlan(at database, p *migrate.Plan) error {
+func (a *app) printPlan(ctx context.Context, at database, p *migrate.Plan) error {
 	f := &p.Found
 	switch {
 	case len(p.Steps) == 0:
+		db, err := at.open(ctx, false, false)
+		if err != nil {
+			return err // a copy into it is not finished, say
+		}
+		db.Close()
 		a.hint("%s is of version %d already: there is nothing to do", at, f.Version)
 	case f.Version == 0:
 		a.hint("%s has no tables yet", at)
