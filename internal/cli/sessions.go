@@ -3,7 +3,9 @@ package cli
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -133,6 +135,10 @@ var transcriptColumns = []render.Column{
 	{Name: "sensor", OnlyData: true},
 }
 
+// maxShown is how many bytes of what was typed a transcript shows as a table. There are
+// events of megabytes; JSON has all of them.
+const maxShown = 64 << 10
+
 func (a *app) sessionsShow(ctx context.Context, id string) error {
 	db, err := a.openToRead(ctx)
 	if err != nil {
@@ -152,11 +158,17 @@ func (a *app) sessionsShow(ctx context.Context, id string) error {
 	if err := a.sayDropped(ctx, db, q); err != nil {
 		return err
 	}
-	transcript := func(row func(...any) error) error {
+	transcript := func(limit int, row func(...any) error) error {
 		return db.Events(ctx, q, func(e *store.Event) error {
 			what, detail := describe(&e.Event)
 			if what == "" {
 				return nil
+			}
+			if end := limit; len(detail) > end {
+				for !utf8.RuneStart(detail[end]) {
+					end--
+				}
+				detail = detail[:end] + "…"
 			}
 			return row(e.Time.Std(), what, text(detail), text(e.Shasum), e.ID, text(e.Sensor))
 		})
@@ -170,12 +182,12 @@ func (a *app) sessionsShow(ctx context.Context, id string) error {
 		}
 		fmt.Fprintln(a.stdout, "\nTranscript")
 		out := render.New(a.stdout, a.format, transcriptColumns)
-		if err := transcript(out.Row); err != nil {
+		if err := transcript(maxShown, out.Row); err != nil {
 			return err
 		}
 		return out.Close()
 	}
-	rows, err := rowsJSON(transcriptColumns, transcript)
+	rows, err := rowsJSON(transcriptColumns, func(row func(...any) error) error { return transcript(math.MaxInt, row) })
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"midden/internal/logs"
 	"midden/internal/synth"
 )
 
@@ -166,6 +167,46 @@ func TestLongLine(t *testing.T) {
 	flat(t, most)
 	if n := storedEvents(t, db); n != len(lines) {
 		t.Errorf("%d events are stored, of %d around the long line", n, len(lines))
+	}
+}
+
+// TestGiantLines takes lines that are just not too long, and that nothing makes shorter, to
+// wherever events go.
+func TestGiantLines(t *testing.T) {
+	t.Parallel()
+	shortUnderRace(t)
+	lines := made(t, synth.Options{Seed: 3, Events: 20})
+	dir, again := t.TempDir(), t.TempDir()
+	noise := rand.NewChaCha8([32]byte{1})
+	giant := func(session string) []byte {
+		line := fmt.Appendf(nil, `{"eventid":"cowrie.command.input","session":%q,"timestamp":"2026-01-01T00:00:00.000000Z","input":"`, session)
+		text := make([]byte, logs.MaxRecord-len(line)-4)
+		noise.Read(text)
+		for i := range text {
+			text[i] |= 0x80
+		}
+		return append(append(line, text...), "\"}\n"...)
+	}
+	first, second, third := giant("one"), giant("two"), giant("one")
+	for path, parts := range map[string][][]byte{
+		filepath.Join(dir, "cowrie.json"):   {lines[0], first, lines[1], second, lines[2]},
+		filepath.Join(again, "merged.json"): {lines[3], lines[0], first, lines[1], second, third},
+	} {
+		if err := os.WriteFile(path, bytes.Join(parts, nil), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db, copied := filepath.Join(t.TempDir(), "midden.db"), filepath.Join(t.TempDir(), "copied.db")
+	for _, args := range [][]string{{"load", dir}, {"load", again}, {"verify"}, {"doctor", "--deep"}, {"events", "--type", "cowrie.session.connect"},
+		{"copy", "--to", copied}} {
+		p := start(t, nil, append([]string{"--db", db, "-q"}, args...)...)
+		most := p.watched()
+		p.with(0)
+		t.Log(args[0])
+		flat(t, most)
+	}
+	if n := storedEvents(t, copied); n != 7 {
+		t.Errorf("%d events are stored, of 7", n)
 	}
 }
 

@@ -135,6 +135,9 @@ func (p *pipeline) gather(it *item) {
 		g.DeadLetters = append(g.DeadLetters, *it.block.TooLong)
 	}
 	it.chunk.Gathered = g
+	if it.size >= giant {
+		debug.FreeOSMemory()
+	}
 	p.log.Seal(it.chunk)
 	it.block = nil
 	if it.size >= giant {

@@ -16,7 +16,7 @@ import (
 // Sizes, in bytes.
 const (
 	BlockSize = 1 << 20  // of a block, unless one record is longer
-	MaxRecord = 64 << 20 // of a record that is read; a longer one is only referred to
+	MaxRecord = 32 << 20 // of a record that is read; a longer one is only referred to
 )
 
 // Block is a stretch of whole records.

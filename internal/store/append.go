@@ -71,7 +71,7 @@ func (s *Store) renew(chunks []*cowrie.Chunk) error {
 		fresh.Text = nil
 		fresh.Lines, fresh.Blank, fresh.DeadLetters = c.Gathered.Lines, c.Gathered.Blank, c.Gathered.DeadLetters
 		c.Gathered = fresh
-		done(text)
+		done(&text)
 	}
 	return nil
 }

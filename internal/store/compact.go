@@ -176,7 +176,7 @@ func (a *appending) movedSessions(all, fresh *cowrie.Gathered, seg *sealed, segm
 		if err != nil {
 			return err
 		}
-		defer done(text)
+		defer done(&text)
 		if err := eachEventOf(text, func(session string, _ int, line []byte) {
 			if e := scattered[session]; e != nil {
 				e.addStored(line, true)
@@ -266,7 +266,7 @@ func (s *Store) MovedSegments(ctx context.Context, after, through int64, f func(
 			if err != nil {
 				return err
 			}
-			defer done(text)
+			defer done(&text)
 			return f(from, from+length, text)
 		})
 }

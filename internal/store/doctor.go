@@ -190,9 +190,11 @@ func (s *Store) checkSegments(ctx context.Context) (CheckState, string, error) {
 		if err := ctx.Err(); err != nil {
 			return "", "", err
 		}
-		if _, err := s.segment(ctx, id); err != nil { // one that was dropped meanwhile is whole
+		text, err := s.segment(ctx, id)
+		if err != nil { // one that was dropped meanwhile is whole
 			broken = append(broken, err.Error())
 		}
+		done(&text)
 	}
 	if len(broken) > 0 {
 		return CheckFailure, fmt.Sprintf("%d of %d: %s", len(broken), len(ids), strings.Join(broken[:min(3, len(broken))], "; ")), nil

@@ -37,7 +37,7 @@ func (a *appending) withoutDuplicates(c *cowrie.Chunk, seg *sealed) (*cowrie.Gat
 		if err != nil {
 			return nil, err
 		}
-		defer done(text)
+		defer done(&text)
 		return cowrie.Gather(cowrie.Lines{Data: text}, c.Sensor, skip), nil
 	}
 	takenOver, err := a.takenOver()
@@ -184,7 +184,7 @@ func (a *appending) find(events *wanted, suspects map[string]bool, segments map[
 			}
 			return nil
 		})
-		done(text)
+		done(&text)
 	}
 	return nil
 }

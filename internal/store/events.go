@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -82,6 +81,7 @@ func (s *Store) eventsIn(ctx context.Context, id int64, q EventFilter, whole boo
 	if text == nil || err != nil {
 		return err
 	}
+	defer done(&text)
 	return eachLine(text, func(index int, line []byte) error {
 		e := &Event{Text: line, Segment: id, Index: index}
 		if !whole {
@@ -200,19 +200,23 @@ func (s *Store) eventsOfFile(ctx context.Context, q EventFilter, f func(*Event) 
 
 // segment returns the text of a segment, checked against its checksum; nil if it was
 // dropped.
-func (s *Store) segment(ctx context.Context, id int64) ([]byte, error) {
-	var seg sealed
-	err := s.db.QueryRowContext(ctx, `SELECT text_size, checksum, events FROM event_segments WHERE id = $1`, id).
-		Scan(&seg.size, &seg.checksum, &seg.blob)
-	if errors.Is(err, sql.ErrNoRows) {
-		dropped, err := s.isDropped(ctx, id)
-		if err == nil && !dropped {
-			err = fmt.Errorf("%w: event segment %d is gone", ErrNotFound, id)
+func (s *Store) segment(ctx context.Context, id int64) (text []byte, err error) {
+	found := false
+	err = s.each(ctx, `SELECT text_size, checksum, events FROM event_segments WHERE id = $1`, []any{id}, func(scan func(...any) error) error {
+		found = true
+		var seg sealed
+		if err := scan(&seg.size, &seg.checksum, (*sql.RawBytes)(&seg.blob)); err != nil {
+			return err
 		}
-		return nil, err
+		text, err = s.seal.open(id, &seg)
+		return err
+	})
+	if err != nil || found {
+		return text, err
 	}
-	if err != nil {
-		return nil, s.explain(err)
+	dropped, err := s.isDropped(ctx, id)
+	if err == nil && !dropped {
+		err = fmt.Errorf("%w: event segment %d is gone", ErrNotFound, id)
 	}
-	return s.seal.open(id, &seg)
+	return nil, err
 }

@@ -66,7 +66,7 @@ func (s *Store) RawEvents(ctx context.Context, after, through int64, f func(*cow
 		if err := scan(&e.ID, (*sql.RawBytes)(&e.Payload), scanText{&e.Source}, scanText{&e.Inode}, &e.Generation, &e.Line); err != nil {
 			return err
 		}
-		defer done(e.Payload)
+		defer done(&e.Payload)
 		return f(e)
 	})
 }

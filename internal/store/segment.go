@@ -28,8 +28,10 @@ const large = 8 << 20
 const maxSegment = 256 << 20
 
 // done lets go of a text.
-func done(text []byte) {
-	if len(text) >= large {
+func done(text *[]byte) {
+	size := len(*text)
+	*text = nil
+	if size >= large {
 		debug.FreeOSMemory()
 	}
 }
@@ -75,7 +77,7 @@ func (s *sealer) seal(text []byte) *sealed {
 		room = len(text) + len(text)/16 // growing step by step would take more
 	}
 	blob := s.enc.EncodeAll(text, make([]byte, 0, room))
-	if len(text) >= large {
+	if len(text) >= large && len(blob) < cap(blob)/4 { // beside a blob that fills it, a second one is too much
 		blob = bytes.Clone(blob)
 	}
 	return &sealed{blob: blob, size: len(text), checksum: crc32.Checksum(text, castagnoli)}

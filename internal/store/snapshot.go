@@ -135,7 +135,7 @@ func (sn *Snapshot) RawEvents(ctx context.Context, after, through int64, f func(
 			if err := scan(&e.ID, (*sql.RawBytes)(&e.Payload)); err != nil {
 				return err
 			}
-			defer done(e.Payload)
+			defer done(&e.Payload)
 			return f(e)
 		})
 }
@@ -181,7 +181,7 @@ func (sn *Snapshot) segment(ctx context.Context, id int64, f func(*cowrie.Segmen
 	if err != nil || seg == nil {
 		return err
 	}
-	defer done(seg.Text)
+	defer done(&seg.Text)
 	return f(seg)
 }
 

@@ -231,7 +231,7 @@ func (s *Store) addDayParts(ctx context.Context, tx *sql.Tx, id int64, span cowr
 	if err != nil {
 		return err
 	}
-	defer done(text)
+	defer done(&text)
 	// Where events do not name their sensor the loader was told it, and its sessions know.
 	sensor := ""
 	first, _, _ := bytes.Cut(text, []byte("\n"))
