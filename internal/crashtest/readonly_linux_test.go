@@ -85,8 +85,8 @@ func TestReadOnly(t *testing.T) {
 		if p := as("version"); p.wait() || p.code != 0 {
 			t.Skip("NOT TRIED: nobody can be somebody else here")
 		}
-		for mode, path := range map[os.FileMode]string{0o500: place, 0o400: db} {
-			if err := os.Chmod(path, mode); err != nil {
+		for _, path := range []string{place, db} {
+			if err := os.Chmod(path, 0o500); err != nil {
 				t.Fatal(err)
 			}
 			refused(as, writing, "cannot be written", "cannot be opened")

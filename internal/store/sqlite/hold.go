@@ -27,7 +27,7 @@ func hold(path string, lock store.Lock, what string) (release func(), err error)
 		// Not through a link that somebody put there: what it leads to would be emptied.
 		f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("the database cannot be written: beside it there has to be a lock (%w)", err)
 		}
 		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 			by, _ := io.ReadAll(io.LimitReader(f, 512))
