@@ -1,0 +1,140 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	sqlite "modernc.org/sqlite/lib"
+
+	"midden/internal/store/postgres/pgtest"
+)
+
+// Fact is a row of the table that says what was measured on what.
+type Fact struct{ What, Value string }
+
+// machine notes the machine and all versions. It tells no names of hosts and no paths.
+func (b *bench) machine(ctx context.Context) error {
+	fact := func(what, value string) { b.page.Machine = append(b.page.Machine, Fact{what, value}) }
+	said := func(name string, args ...string) (string, error) {
+		out, _, err := program{name: name, args: args, dir: b.Checkout}.output(ctx)
+		first, _, _ := strings.Cut(out, "\n")
+		return strings.TrimSpace(first), err
+	}
+	var failed error
+	says := func(what, name string, args ...string) {
+		value, err := said(name, args...)
+		if err != nil && failed == nil {
+			failed = err
+		}
+		fact(what, value)
+	}
+
+	fact("date", time.Now().UTC().Format(time.DateOnly))
+	fact("processor", processor())
+	fact("cores", strconv.Itoa(runtime.NumCPU()))
+	var memory syscall.Sysinfo_t
+	if err := syscall.Sysinfo(&memory); err != nil {
+		return err
+	}
+	fact("memory", fmt.Sprintf("%d GB", uint64(memory.Totalram)*uint64(memory.Unit)>>30))
+	out, _, err := program{name: "df", args: []string{"--output=fstype", b.dir}}.output(ctx)
+	if err != nil {
+		return err
+	}
+	fact("file system", strings.TrimSpace(strings.TrimPrefix(out, "Type")))
+	says("system", "uname", "-sr")
+	fact("Go", strings.TrimPrefix(runtime.Version(), "go"))
+
+	var version struct{ Version string }
+	text, _, err := program{name: b.Midden, args: []string{"version", "-o", "json"}}.output(ctx)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal([]byte(text), &version); err != nil {
+		return err
+	}
+	// The version says the commit if it is not one of a tag.
+	fact("midden", version.Version)
+	if commit, err := said("git", "rev-parse", "--short", "HEAD"); err == nil {
+		fact("commit", commit)
+	}
+
+	fact("SQLite in midden", sqlite.SQLITE_VERSION)
+	shell, err := said("sqlite3", "--version")
+	if err != nil {
+		return err
+	}
+	fact("SQLite's shell", strings.Fields(shell)[0])
+	if b.measures("postgres") || b.measures("reports") {
+		programs, err := pgtest.Programs()
+		if err != nil {
+			return fmt.Errorf("PostgreSQL: %w", err)
+		}
+		says("PostgreSQL", filepath.Join(programs, "postgres"), "--version")
+	}
+	if b.measures("questions") {
+		duckdb, err := b.buildDuckDB(ctx)
+		if err != nil {
+			return err
+		}
+		if duckdb == "" {
+			duckdb = "left out: it could not be built"
+		}
+		fact("DuckDB", strings.TrimPrefix(duckdb, "v"))
+		says("jq", "jq", "--version")
+		says("grep", "grep", "--version")
+	}
+	if b.measures("scan") {
+		sums, err := sha256sum(ctx)
+		if err != nil {
+			return err
+		}
+		fact("sha256sum", sums)
+	}
+	return failed
+}
+
+func (b *bench) measures(part string) bool { return slices.Contains(b.Parts, part) }
+
+// processor is what the system calls the processor.
+func processor() string {
+	found := runtime.GOARCH
+	_ = linesOf("/proc/cpuinfo", func(line []byte) error { // some do not say
+		if name, value, ok := strings.Cut(string(line), ":"); ok && strings.TrimSpace(name) == "model name" {
+			found = strings.TrimSpace(value)
+		}
+		return nil
+	})
+	return found
+}
+
+// sha256sum tells its version, and whether it computes by OpenSSL, which uses the
+// processor's instructions for it.
+func sha256sum(ctx context.Context) (string, error) {
+	out, _, err := program{name: "sha256sum", args: []string{"--version"}}.output(ctx)
+	if err != nil {
+		return "", err
+	}
+	first, _, _ := strings.Cut(out, "\n")
+	path, err := exec.LookPath("sha256sum")
+	if err != nil {
+		return "", err
+	}
+	libraries, _, err := program{name: "ldd", args: []string{path}}.output(ctx)
+	switch {
+	case err != nil: // linked statically
+		return first, nil
+	case strings.Contains(libraries, "libcrypto"):
+		return first + ", with OpenSSL", nil
+	}
+	return first + ", without OpenSSL", nil
+}
