@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -103,6 +104,11 @@ func Run(ctx context.Context, o Options) (page *Page, err error) {
 		}
 	}
 	b.page.Took = time.Since(start)
+	var own syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &own); err != nil {
+		return nil, err
+	}
+	b.page.Least = usage(0, &own).Peak
 	return b.page, nil
 }
 

@@ -30,12 +30,12 @@ func (b *bench) machine(ctx context.Context) error {
 		return strings.TrimSpace(first), err
 	}
 	var failed error
-	says := func(what, name string, args ...string) {
+	says := func(what, before, name string, args ...string) {
 		value, err := said(name, args...)
 		if err != nil && failed == nil {
 			failed = err
 		}
-		fact(what, value)
+		fact(what, strings.TrimPrefix(value, before))
 	}
 
 	fact("date", time.Now().UTC().Format(time.DateOnly))
@@ -51,7 +51,7 @@ func (b *bench) machine(ctx context.Context) error {
 		return err
 	}
 	fact("file system", strings.TrimSpace(strings.TrimPrefix(out, "Type")))
-	says("system", "uname", "-sr")
+	says("system", "", "uname", "-sr")
 	fact("Go", strings.TrimPrefix(runtime.Version(), "go"))
 
 	var version struct{ Version string }
@@ -79,7 +79,7 @@ func (b *bench) machine(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("PostgreSQL: %w", err)
 		}
-		says("PostgreSQL", filepath.Join(programs, "postgres"), "--version")
+		says("PostgreSQL", "postgres (PostgreSQL) ", filepath.Join(programs, "postgres"), "--version")
 	}
 	if b.measures("questions") {
 		duckdb, err := b.buildDuckDB(ctx)
@@ -90,8 +90,8 @@ func (b *bench) machine(ctx context.Context) error {
 			duckdb = "left out: it could not be built"
 		}
 		fact("DuckDB", strings.TrimPrefix(duckdb, "v"))
-		says("jq", "jq", "--version")
-		says("grep", "grep", "--version")
+		says("jq", "jq-", "jq", "--version")
+		says("grep", "grep (GNU grep) ", "grep", "--version")
 	}
 	if b.measures("scan") {
 		sums, err := sha256sum(ctx)
@@ -124,7 +124,8 @@ func sha256sum(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	first, _, _ := strings.Cut(out, "\n")
+	first, _, _ := strings.Cut(strings.TrimPrefix(out, "sha256sum ("), "\n") // GNU coreutils) 9.1
+	first = strings.Replace(first, ")", "", 1)
 	path, err := exec.LookPath("sha256sum")
 	if err != nil {
 		return "", err

@@ -15,6 +15,7 @@ import (
 type Page struct {
 	Rounds    int
 	Took      time.Duration
+	Least     int64 // bytes of memory: of a program that has less this is measured
 	Machine   []Fact
 	Load      *Load
 	Questions *Questions

@@ -36,55 +36,76 @@ func (b *bench) profile(ctx context.Context) error {
 		if out, _, err := run.output(ctx); err != nil {
 			return fmt.Errorf("%w\n%s", err, out)
 		}
-		out, _, err := program{name: "go", args: []string{"tool", "pprof", "-top", "-nodecount", "100000", "-nodefraction", "0", test, samples}}.output(ctx)
+		out, _, err := program{name: "go", args: []string{"tool", "pprof", "-traces", "-unit", "ms", test, samples}}.output(ctx)
 		if err != nil {
 			return err
 		}
-		b.page.Profile = &Profile{Logs: l.Synthetic, Shares: shares(out)}
+		shares, err := parseTraces(out)
+		if err != nil {
+			return err
+		}
+		b.page.Profile = &Profile{Logs: l.Synthetic, Shares: shares}
 		return nil
 	})
 }
 
 // rooms are what functions belong to, by the beginnings of their names; the first that fits counts.
+// All others work for those that call them.
 var rooms = []struct{ beginning, what string }{
 	{"modernc.org/", "SQLite"},
 	{"github.com/klauspost/compress/", "zstd"},
 	{"crypto/", "SHA-256"},
-	{"midden/internal/cowrie", "making sense of events (`internal/cowrie`)"},
-	{"midden/internal/logs", "finding and reading logs (`internal/logs`)"},
-	{"midden/internal/store", "rows and segments (`internal/store`)"},
-	{"midden/", "the rest of midden"},
 	{"syscall.", "system calls"},
-	{"internal/runtime/syscall.", "system calls"},
-	{"runtime.", "Go's runtime: copying, memory, goroutines"},
-	{"internal/runtime/", "Go's runtime: copying, memory, goroutines"},
+	{"midden/internal/cowrie.", "making sense of events (`internal/cowrie`)"},
+	{"midden/internal/store", "making rows and segments (`internal/store`)"},
+	{"midden/", "finding, reading and cutting logs (`internal/logs`, `internal/ingest`)"},
 }
 
-// shares adds up what "go tool pprof -top" says of functions themselves, the largest first.
-func shares(top string) []Share {
-	sums := map[string]float64{}
-	for line := range strings.Lines(top) {
-		fields := strings.Fields(line) // flat flat% sum% cum cum% name
-		if len(fields) < 6 {
+const noRoom = "Go's runtime: memory, goroutines"
+
+// parseTraces reads what "go tool pprof -traces -unit ms" prints: behind a line of dashes the time of a sample and the
+// function itself, and then a line for each that called.
+func parseTraces(out string) ([]Share, error) {
+	took := map[string]float64{}
+	var all, sample float64
+	settled := true // whose the sample is
+	settle := func(what string) {
+		if !settled {
+			took[what] += sample
+			settled = true
+		}
+	}
+	for line := range strings.Lines(out) {
+		fields := strings.Fields(line)
+		if len(fields) == 0 {
 			continue
 		}
-		percent, err := strconv.ParseFloat(strings.TrimSuffix(fields[1], "%"), 64)
-		if err != nil {
+		if strings.HasPrefix(fields[0], "-----") {
+			settle(noRoom)
+			sample = 0
 			continue
 		}
-		what := "other libraries"
+		if ms, ok := strings.CutSuffix(fields[0], "ms"); ok && sample == 0 {
+			if v, err := strconv.ParseFloat(ms, 64); err == nil && len(fields) > 1 {
+				all, sample, settled = all+v, v, false
+				fields = fields[1:]
+			}
+		}
 		for _, room := range rooms {
-			if strings.HasPrefix(fields[5], room.beginning) {
-				what = room.what
+			if strings.HasPrefix(fields[0], room.beginning) {
+				settle(room.what)
 				break
 			}
 		}
-		sums[what] += percent
 	}
-	var all []Share
-	for what, percent := range sums {
-		all = append(all, Share{what, percent})
+	settle(noRoom)
+	if all == 0 {
+		return nil, fmt.Errorf("the profile has no samples:\n%s", out)
 	}
-	slices.SortFunc(all, func(a, b Share) int { return cmp.Or(cmp.Compare(b.Percent, a.Percent), cmp.Compare(a.What, b.What)) })
-	return all
+	var shares []Share
+	for what, ms := range took {
+		shares = append(shares, Share{what, 100 * ms / all})
+	}
+	slices.SortFunc(shares, func(a, b Share) int { return cmp.Or(cmp.Compare(b.Percent, a.Percent), cmp.Compare(a.What, b.What)) })
+	return shares, nil
 }

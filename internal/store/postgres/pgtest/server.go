@@ -109,7 +109,9 @@ func (s *Server) Close() { s.alive.Close() }
 func Programs() (string, error) {
 	var dirs []string
 	if path, err := exec.LookPath("initdb"); err == nil {
-		dirs = append(dirs, filepath.Dir(path))
+		if path, err = filepath.EvalSymlinks(path); err == nil { // the others are beside it
+			dirs = append(dirs, filepath.Dir(path))
+		}
 	}
 	if out, err := exec.Command("pg_config", "--bindir").Output(); err == nil {
 		dirs = append(dirs, strings.TrimSpace(string(out)))
