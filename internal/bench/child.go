@@ -32,20 +32,20 @@ type program struct {
 	name   string
 	args   []string
 	dir    string
-	env    []string // besides this process's
-	stdin  io.Reader
+	env    []string  // besides this process's
 	stdout io.Writer // nil: nowhere
-	as     *syscall.SysProcAttr
-	fine   int // an exit code that is as good as 0
+	fine   int       // an exit code that is as good as 0
 }
 
 // start starts the program; wait waits for it. A ctx that ends lets it end in order.
 func (p program) start(ctx context.Context) (wait func() (Usage, error), err error) {
 	cmd := exec.CommandContext(ctx, p.name, p.args...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	// A group of its own, so that what it has started ends, too.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = time.Minute
 	var said bytes.Buffer
-	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = p.dir, p.stdin, p.stdout, &said, p.as
+	cmd.Dir, cmd.Stdout, cmd.Stderr = p.dir, p.stdout, &said
 	if p.env != nil {
 		cmd.Env = append(cmd.Environ(), p.env...)
 	}

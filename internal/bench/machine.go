@@ -45,7 +45,7 @@ func (b *bench) machine(ctx context.Context) error {
 	if err := syscall.Sysinfo(&memory); err != nil {
 		return err
 	}
-	fact("memory", fmt.Sprintf("%d GB", uint64(memory.Totalram)*uint64(memory.Unit)>>30))
+	fact("memory", fmt.Sprintf("%.0f GB", float64(memory.Totalram)*float64(memory.Unit)/1e9))
 	out, _, err := program{name: "df", args: []string{"--output=fstype", b.dir}}.output(ctx)
 	if err != nil {
 		return err
