@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	sqlite "modernc.org/sqlite/lib"
@@ -41,11 +40,11 @@ func (b *bench) machine(ctx context.Context) error {
 	fact("date", time.Now().UTC().Format(time.DateOnly))
 	fact("processor", processor())
 	fact("cores", strconv.Itoa(runtime.NumCPU()))
-	var memory syscall.Sysinfo_t
-	if err := syscall.Sysinfo(&memory); err != nil {
+	memory, err := memory()
+	if err != nil {
 		return err
 	}
-	fact("memory", fmt.Sprintf("%.0f GB", float64(memory.Totalram)*float64(memory.Unit)/1e9))
+	fact("memory", memory)
 	out, _, err := program{name: "df", args: []string{"--output=fstype", b.dir}}.output(ctx)
 	if err != nil {
 		return err
@@ -115,6 +114,18 @@ func processor() string {
 		return nil
 	})
 	return found
+}
+
+// memory is how much there is in all.
+func memory() (found string, err error) {
+	err = linesOf("/proc/meminfo", func(line []byte) error {
+		var kb float64
+		if n, _ := fmt.Sscanf(string(line), "MemTotal: %f kB", &kb); n == 1 {
+			found = fmt.Sprintf("%.0f GB", kb*1024/1e9)
+		}
+		return nil
+	})
+	return found, err
 }
 
 // sha256sum tells its version, and whether it computes by OpenSSL, which uses the

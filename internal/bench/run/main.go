@@ -2,7 +2,8 @@
 //
 //	run MIDDEN CHECKOUT
 //
-// With its usual sizes and all parts it writes docs/performance.md of the checkout, too. The environment changes
+// With its usual sizes and all parts it writes docs/performance.md of the checkout, too, and what was measured into
+// internal/bench/testdata, of which a test makes the page again. The environment changes
 // sizes: EVENTS, from which the others follow if they are not set: RAW_EVENTS, SIZES (several, divided by
 // spaces), MEGABYTES, ENTRIES; ROUNDS; and PARTS, divided by commas, names what is to be measured.
 package main
@@ -10,6 +11,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -65,7 +68,13 @@ func run(ctx context.Context, midden, checkout string) error {
 	if _, err := os.Stdout.Write(text.Bytes()); err != nil || !whole {
 		return err
 	}
-	return os.WriteFile(filepath.Join(checkout, "docs/performance.md"), text.Bytes(), 0o644)
+	measured, err := json.MarshalIndent(page, "", "  ")
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		os.WriteFile(filepath.Join(checkout, "internal/bench/testdata/measured.json"), append(measured, '\n'), 0o644),
+		os.WriteFile(filepath.Join(checkout, "docs/performance.md"), text.Bytes(), 0o644))
 }
 
 // options are the default ones as the environment changes them; whole tells that it does not.
