@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -48,7 +49,7 @@ func TestUsage(t *testing.T) {
 
 func TestProgramFails(t *testing.T) {
 	t.Parallel()
-	p := program{name: "sh", args: []string{"-c", "echo so and so >&2; exit 3"}}
+	p := program{name: "sh", args: []string{"-c", "printf 'so %s so' and >&2; exit 3"}}
 	_, err := p.run(t.Context())
 	var code *exec.ExitError
 	if !errors.As(err, &code) || !strings.Contains(err.Error(), "so and so") {
@@ -63,16 +64,29 @@ func TestProgramFails(t *testing.T) {
 // TestProgramEnds: what a program has started ends with it when nobody wants it any more.
 func TestProgramEnds(t *testing.T) {
 	t.Parallel()
-	ctx, stop := context.WithCancel(t.Context())
-	p := program{name: "sh", args: []string{"-c", "sleep 1000 | cat"}, stdout: &strings.Builder{}}
-	wait, err := p.start(ctx)
+	read, write, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer read.Close()
+	ctx, stop := context.WithCancel(t.Context())
+	wait, err := program{name: "sh", args: []string{"-c", "sleep 1000 | { echo; cat; }"}, stdout: write}.start(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write.Close()
+	if _, err := read.Read(make([]byte, 1)); err != nil { // it is there
+		t.Fatal(err)
+	}
 	stop()
-	// It would wait for output of the sleeping one.
-	if _, err := wait(); !errors.Is(err, context.Canceled) || errors.Is(err, exec.ErrWaitDelay) {
+	if _, err := wait(); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
+	}
+	if err := read.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if rest, err := io.ReadAll(read); err != nil { // its end comes once nobody can write any more
+		t.Errorf("%q, %v", rest, err)
 	}
 }
 
