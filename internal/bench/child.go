@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -80,6 +81,23 @@ func (p program) output(ctx context.Context) (string, Usage, error) {
 	p.stdout = &out
 	u, err := p.run(ctx)
 	return out.String(), u, err
+}
+
+// lines runs the program and calls do with each line that it wrote to standard output. It does not
+// hold them, so that this process stays small: see usage.
+func (p program) lines(ctx context.Context, do func(line []byte) error) (Usage, error) {
+	file, err := os.CreateTemp("", "midden-bench-lines-")
+	if err != nil {
+		return Usage{}, err
+	}
+	defer os.Remove(file.Name())
+	defer file.Close()
+	p.stdout = file
+	u, err := p.run(ctx)
+	if err != nil {
+		return u, err
+	}
+	return u, linesOf(file.Name(), do)
 }
 
 // runs are measurements by what was measured, one of each round.

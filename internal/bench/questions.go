@@ -231,65 +231,56 @@ func (a answer) differs(b answer) error {
 }
 
 func answersOfMidden(ctx context.Context, files, sessions program) (a answer, err error) {
-	out, _, err := files.output(ctx)
-	if err != nil {
-		return a, err
-	}
-	for line := range strings.Lines(out) {
+	_, err = files.lines(ctx, func(line []byte) error {
 		var f struct {
 			Shasum string
 			Count  int64     `json:"sighting_count"`
 			First  time.Time `json:"first_seen"`
 			Last   time.Time `json:"last_seen"`
 		}
-		if err := json.Unmarshal([]byte(line), &f); err != nil {
-			return a, err
-		}
+		err := json.Unmarshal(line, &f)
 		a.files = append(a.files, droppedFile{f.Shasum, f.Count, f.First, f.Last})
-	}
-	if out, _, err = sessions.output(ctx); err != nil {
+		return err
+	})
+	if err != nil {
 		return a, err
 	}
-	for line := range strings.Lines(out) {
+	_, err = sessions.lines(ctx, func(line []byte) error {
 		var s struct {
 			ID string `json:"session_id"`
 		}
-		if err := json.Unmarshal([]byte(line), &s); err != nil {
-			return a, err
-		}
+		err := json.Unmarshal(line, &s)
 		a.sessions = append(a.sessions, s.ID)
-	}
+		return err
+	})
 	slices.Sort(a.sessions)
-	return a, nil
+	return a, err
 }
 
 // answersAsText reads what others print: hash, count, first and last time, divided by
 // tabs, and a session a line.
 func (r runs) answersAsText(ctx context.Context, files, sessions program) (a answer, err error) {
-	out, u, err := files.output(ctx)
-	if err != nil {
-		return a, err
-	}
-	r.add("files", u)
-	for line := range strings.Lines(out) {
-		fields := strings.Split(strings.TrimSpace(line), "\t")
+	u, err := files.lines(ctx, func(line []byte) error {
+		fields := strings.Split(string(line), "\t")
 		if len(fields) != 4 {
-			return a, fmt.Errorf("%q is not hash, count, first and last time", line)
+			return fmt.Errorf("%q is not hash, count, first and last time", line)
 		}
 		f := droppedFile{shasum: fields[0]}
 		var wrong [3]error
 		f.count, wrong[0] = strconv.ParseInt(fields[1], 10, 64)
 		f.first, wrong[1] = time.Parse(time.RFC3339, fields[2])
 		f.last, wrong[2] = time.Parse(time.RFC3339, fields[3])
-		if err := errors.Join(wrong[:]...); err != nil {
-			return a, err
-		}
 		a.files = append(a.files, f)
-	}
-	if out, u, err = sessions.output(ctx); err != nil {
+		return errors.Join(wrong[:]...)
+	})
+	if err != nil {
 		return a, err
 	}
+	r.add("files", u)
+	u, err = sessions.lines(ctx, func(line []byte) error {
+		a.sessions = append(a.sessions, string(line))
+		return nil
+	})
 	r.add("sessions", u)
-	a.sessions = strings.Fields(out)
-	return a, nil
+	return a, err
 }

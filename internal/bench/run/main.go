@@ -18,6 +18,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"reflect"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -56,6 +57,9 @@ func run(ctx context.Context, midden, checkout string) error {
 			return err
 		}
 	}
+	// What this process has is the least that can be told of others.
+	debug.SetGCPercent(10)
+	debug.SetMemoryLimit(6 << 20)
 	o.Say = func(what string) { fmt.Fprintln(os.Stderr, time.Now().Format(time.TimeOnly), what) }
 	page, err := bench.Run(ctx, o)
 	if err != nil {
