@@ -19,10 +19,10 @@ build: ## Build bin/midden, one static binary
 demo: build ## Load the example logs and show which files attackers dropped
 	@scripts/demo.sh $(BIN)
 
+# SQLite, translated from C, has no goroutines of its own: watched for races, it would take half of the time.
 .PHONY: test
 test: ## Run all tests under the race detector, and floods without it (some minutes)
-	@scripts/need.sh gcc:gcc gcc:libc6-dev initdb:postgresql
-	# SQLite itself, translated from C, has no goroutines; watched, it would take half of the time.
+	@scripts/need.sh gcc:gcc gcc:libc6-dev initdb:postgresql sqlite3:sqlite3
 	CGO_ENABLED=1 $(GO) test -race -gcflags=modernc.org/sqlite/lib=-race=false -timeout 20m ./...
 	$(GO) test -run 'TestBomb|TestLongLine|TestTinyFiles|TestFastLog|TestRotations' ./internal/crashtest # memory can be measured so alone
 
@@ -39,17 +39,10 @@ lint: ## Run gofmt, go vet and staticcheck
 	$(GO) tool staticcheck ./...
 
 .PHONY: bench
-bench: build ## Measure loading, queries, scanning and so on, as ratios within one run
-	@scripts/need.sh sqlite3:sqlite3 gzip:gzip /usr/bin/time:time openssl:openssl initdb:postgresql
-	@scripts/bench.sh $(BIN)
-	@echo
-	@scripts/bench-takeover.sh $(BIN)
-	@echo
-	@scripts/bench-scan.sh $(BIN)
-	@echo
-	@scripts/bench-postgres.sh $(BIN)
-	@echo
-	MIDDEN_TEST_ENGINE=sqlite $(GO) test ./internal/enrich ./internal/report -run '^$$' -bench . -benchtime 3x
+bench: build ## Measure midden beside SQLite, psql, jq, DuckDB and sha256sum, and write docs/performance.md (25 minutes)
+	@scripts/need.sh sqlite3:sqlite3 gzip:gzip jq:jq initdb:postgresql gcc:gcc gcc:libc6-dev
+	$(GO) build -o bin/bench ./internal/bench/run
+	bin/bench $(BIN) .
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (default 1m)

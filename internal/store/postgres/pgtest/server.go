@@ -51,7 +51,7 @@ var shared struct {
 func Shared(t testing.TB) *Server {
 	t.Helper()
 	shared.Do(func() {
-		shared.Server, shared.err = start("fsync=off", "full_page_writes=off", "synchronous_commit=off")
+		shared.Server, shared.err = Open("fsync=off", "full_page_writes=off", "synchronous_commit=off")
 	})
 	if shared.err != nil {
 		t.Fatalf("PostgreSQL: %v", shared.err)
@@ -62,17 +62,18 @@ func Shared(t testing.TB) *Server {
 // Start starts a server of the test's own, with settings such as "fsync=off"; it ends with the test.
 func Start(t testing.TB, settings ...string) *Server {
 	t.Helper()
-	s, err := start(settings...)
+	s, err := Open(settings...)
 	if err != nil {
 		t.Fatalf("PostgreSQL: %v", err)
 	}
-	t.Cleanup(func() { s.alive.Close() })
+	t.Cleanup(s.Close)
 	return s
 }
 
-func start(settings ...string) (s *Server, err error) {
+// Open starts a server for a program that is no test; Close ends it.
+func Open(settings ...string) (s *Server, err error) {
 	s = &Server{settings: settings}
-	if s.bin, err = programs(); err != nil {
+	if s.bin, err = Programs(); err != nil {
 		return nil, err
 	}
 	if os.Getuid() == 0 { // the server refuses to work as root
@@ -101,11 +102,16 @@ func start(settings ...string) (s *Server, err error) {
 	return s, s.start()
 }
 
-// programs finds the folder of the server's programs.
-func programs() (string, error) {
+// Close ends the server, soon after it returns.
+func (s *Server) Close() { s.alive.Close() }
+
+// Programs finds the folder of the server's programs.
+func Programs() (string, error) {
 	var dirs []string
 	if path, err := exec.LookPath("initdb"); err == nil {
-		dirs = append(dirs, filepath.Dir(path))
+		if path, err = filepath.EvalSymlinks(path); err == nil { // the others are beside it
+			dirs = append(dirs, filepath.Dir(path))
+		}
 	}
 	if out, err := exec.Command("pg_config", "--bindir").Output(); err == nil {
 		dirs = append(dirs, strings.TrimSpace(string(out)))
