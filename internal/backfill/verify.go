@@ -29,11 +29,14 @@ type Snapshot interface {
 	// SameSighting returns the stored sighting that is this one; nil if there is none.
 	SameSighting(ctx context.Context, s *cowrie.Sighting, raw bool) (*cowrie.StoredSighting, error)
 	HasVerdict(context.Context, *cowrie.Verdict) (bool, error)
+	// WrongSums calls f for each day and sensor of which something else is kept for reports than
+	// its sessions add up to.
+	WrongSums(ctx context.Context, f func(*cowrie.WrongSums) error) error
 }
 
 // Gap is a difference between the events and what was derived from them.
 type Gap struct {
-	What     string // sightings, verdicts, files, lines, segment
+	What     string // sightings, verdicts, files, lines, segment, sums
 	Where    string // such as raw events 1-65536, or segment 12
 	Expected int64
 	Found    int64
@@ -73,7 +76,7 @@ func Verify(ctx context.Context, db Snapshot, o VerifyOptions, f func(Gap) error
 	v := &verifier{VerifyOptions: o, ctx: ctx, db: db, f: f, hash: newHasher(),
 		expected: map[where]*total{}, found: map[where]*total{}, unsound: map[where]bool{}}
 	start := time.Now()
-	for _, step := range []func() error{v.begin, v.storedSightings, v.rawEvents, v.segments, v.lines, v.compare, v.files} {
+	for _, step := range []func() error{v.begin, v.storedSightings, v.rawEvents, v.segments, v.lines, v.compare, v.files, v.sums} {
 		if err := step(); err != nil {
 			return nil, err
 		}

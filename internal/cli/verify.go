@@ -20,9 +20,10 @@ func (a *app) verifyCmd() *cobra.Command {
 		Short: "Compare files and sightings with the events that they come from",
 		Long: `Reads every event again, works out what files and sightings there must be, and
 compares them with those that are stored: by count and digest, range by range,
-and one by one where a range differs. It also counts the lines of every source
-and the events of every segment. Each gap is named; without one there is no
-output. With --repair the ranges that differ are put right.
+and one by one where a range differs. It also counts the lines of every source,
+the events of every segment, and the sessions of every day that is kept for
+reports. Each gap is named; without one there is no output. With --repair the
+ranges that differ are put right.
 
 It looks at the database as it is when it begins; others may go on writing. Ends
 with 5 if there is a gap that was not put right.`,

@@ -136,9 +136,10 @@ func (o *openSegment) takes(size int, last cowrie.Time) bool {
 // sessionRow is a session that this batch adds to.
 type sessionRow struct {
 	session    *cowrie.Session
-	known      bool        // it was there before the batch
-	began      cowrie.Time // as it was then
-	fresh      int64       // events that this batch adds
+	known      bool            // it was there before the batch
+	was        *cowrie.Session // as it was then, without its commands
+	flagged    bool            // cowrieprocessor says that it is one of DShield's
+	fresh      int64           // events that this batch adds
 	segments   segmentSet
 	inSegments int64 // events that are in segments, those of this batch too
 	delta      map[string]*cowrie.CommandStat

@@ -196,6 +196,9 @@ func (a *appending) knownSightings() (*knownSightings, error) {
 func (a *appending) flushSessions() error {
 	order := make([]*sessionRow, 0, len(a.sessions))
 	for _, row := range a.sessions {
+		if row.known && row.fresh == 0 && !row.derived {
+			continue // looked up, but all of its events were known
+		}
 		order = append(order, row)
 	}
 	slices.SortFunc(order, func(x, y *sessionRow) int {
@@ -206,16 +209,12 @@ func (a *appending) flushSessions() error {
 		"username", "password", "login_at", "login_successes", "file_uploads", "failed_transfers", "shared_id",
 		"segments", "segment_events")
 	commands := a.insert("command_stats", "session_id", "command_normalized", "occurrences", "first_seen", "last_seen")
-	days := map[cowrie.Time]bool{}
+	sums, err := a.sumChanges(order)
+	if err != nil {
+		return err
+	}
 	for _, row := range order {
 		s := row.session
-		if row.known && row.fresh == 0 && !row.derived {
-			continue // looked up, but all of its events were known
-		}
-		days[cowrie.Day(s.First)] = true
-		if row.known {
-			days[cowrie.Day(row.began)] = true
-		}
 		if row.known {
 			if err := a.updateSession(row); err != nil {
 				return err
@@ -239,7 +238,7 @@ func (a *appending) flushSessions() error {
 	if err := commands.done(); err != nil {
 		return err
 	}
-	return a.forgetDays(days)
+	return a.addSums(sums)
 }
 
 // sessionValues are the columns of a session behind its id.

@@ -44,6 +44,11 @@ func (s *Store) Mend(ctx context.Context, m *cowrie.Mend) error {
 				return err
 			}
 		}
+		for _, day := range m.Sums {
+			if err := a.forgetDay(day); err != nil {
+				return err
+			}
+		}
 		a.verdicts = m.Verdicts
 		return a.flushVerdicts()
 	})
