@@ -32,6 +32,8 @@ type Snapshot interface {
 	// WrongSums calls f for each day and sensor of which something else is kept for reports than
 	// its sessions add up to.
 	WrongSums(ctx context.Context, f func(*cowrie.WrongSums) error) error
+	// WrongFileSums calls f for each file of which something else is kept than its sightings add up to.
+	WrongFileSums(ctx context.Context, f func(shasum string, damage error) error) error
 }
 
 // Gap is a difference between the events and what was derived from them.

@@ -9,7 +9,7 @@ import (
 	"slices"
 )
 
-// SumsVersion is the version of packed SessionSums: of their form, and of what is counted.
+// SumsVersion is the version of packed Sums: of their form, and of what is counted.
 const SumsVersion = 1
 
 // Packed sums are a byte, the version, and the sums that are not nothing in order of their

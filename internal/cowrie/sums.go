@@ -7,11 +7,11 @@ import (
 	"slices"
 )
 
-// SessionSums are what sessions add up to: all that a report says of sessions and commands
+// Sums are what sessions add up to: all that a report says of sessions and commands
 // follows from them, exactly. A session is added by 1 and taken away by -1, so that what
 // changed since adds to what was; what adds up to nothing is left out. Pack returns them as
-// they are kept.
-type SessionSums struct {
+// they are kept. What the sightings of a file add up to is kept in the same way.
+type Sums struct {
 	places  map[string]int32 // in sums, by what a packed sum begins with
 	sums    []sum
 	key, id []byte
@@ -32,6 +32,7 @@ const (
 	SumAttempts        // to log in
 	SumDownloads       // sightings
 	SumUploads
+	SumBrought // sessions that brought a file
 	// Sessions by what they have: a text, or a number.
 	SumAddress // but for those of IPv4
 	SumProtocol
@@ -42,6 +43,12 @@ const (
 	SumQuarter  // of the hour in which they began, counted from that of the day
 	// SumCommand is of a command: how often it was run, and by how many sessions.
 	SumCommand
+	// Sightings of a file by what they have, besides its addresses.
+	SumSensor
+	SumKind
+	SumFilename
+	SumDestfile
+	SumURL
 	sumKinds
 )
 
@@ -81,7 +88,7 @@ func addIDs(a, b []byte, times int64) []byte {
 const idEnd = 1
 
 // at returns the numbers of s.key.
-func (s *SessionSums) at() *sum {
+func (s *Sums) at() *sum {
 	i, known := s.places[string(s.key)]
 	if !known {
 		if s.places == nil {
@@ -94,28 +101,42 @@ func (s *SessionSums) at() *sum {
 	return &s.sums[i]
 }
 
-func (s *SessionSums) addTo(of SumOf, n int64) {
+func (s *Sums) addTo(of SumOf, n int64) {
 	if n != 0 {
 		s.key = append(s.key[:0], byte(of))
 		s.at().n += n
 	}
 }
 
-func (s *SessionSums) addText(of SumOf, text string, n int64) {
+func (s *Sums) addText(of SumOf, text string, n int64) {
 	if text != "" {
 		s.key = append(append(s.key[:0], byte(of)), text...)
 		s.at().n += n
 	}
 }
 
-func (s *SessionSums) addNumber(of SumOf, number, n int64) {
+func (s *Sums) addNumber(of SumOf, number, n int64) {
 	s.key = binary.AppendUvarint(append(s.key[:0], byte(of)), uint64(number))
 	s.at().n += n
 }
 
+func (s *Sums) addAddress(text string, n int64) {
+	if at, err := netip.ParseAddr(text); err == nil && at.Is4() { // there is one text of each
+		four := at.As4()
+		s.addNumber(SumIPv4, int64(binary.BigEndian.Uint32(four[:])), n)
+		return
+	}
+	s.addText(SumAddress, text, n)
+}
+
+// AppendIPv4 appends the text of an address.
+func AppendIPv4(b []byte, at uint32) []byte {
+	return netip.AddrFrom4([4]byte{byte(at >> 24), byte(at >> 16), byte(at >> 8), byte(at)}).AppendTo(b)
+}
+
 // Add adds a session times times: 1, or -1 to take it away. Its commands are added by
 // AddCommand.
-func (s *SessionSums) Add(o *Session, dshield bool, times int64) {
+func (s *Sums) Add(o *Session, dshield bool, times int64) {
 	s.addTo(SumSessions, times)
 	if o.LoginSuccesses > 0 {
 		s.addTo(SumLoggedIn, times)
@@ -126,12 +147,7 @@ func (s *SessionSums) Add(o *Session, dshield bool, times int64) {
 	s.addTo(SumAttempts, times*o.LoginAttempts)
 	s.addTo(SumDownloads, times*o.Downloads)
 	s.addTo(SumUploads, times*o.Uploads)
-	if at, err := netip.ParseAddr(o.SrcIP); err == nil && at.Is4() { // there is one text of each
-		four := at.As4()
-		s.addNumber(SumIPv4, int64(binary.BigEndian.Uint32(four[:])), times)
-	} else {
-		s.addText(SumAddress, o.SrcIP, times)
-	}
+	s.addAddress(o.SrcIP, times)
 	s.addText(SumProtocol, o.Protocol, times)
 	s.addText(SumVersion, o.ClientVersion, times)
 	s.addNumber(SumCommands, o.Commands, times)
@@ -145,7 +161,7 @@ func (s *SessionSums) Add(o *Session, dshield bool, times int64) {
 
 // AddCommand adds that a session ran a command so many times more, or less, and sessions times
 // that it ran it at all: 1, -1, or 0 if that has not changed.
-func (s *SessionSums) AddCommand(session, command string, occurrences, sessions int64) {
+func (s *Sums) AddCommand(session, command string, occurrences, sessions int64) {
 	s.key = append(append(s.key[:0], byte(SumCommand)), command...)
 	c := s.at()
 	c.n += occurrences
@@ -156,8 +172,21 @@ func (s *SessionSums) AddCommand(session, command string, occurrences, sessions 
 	}
 }
 
+// AddSighting adds a sighting of a file. brought says that it is the first one of its session.
+func (s *Sums) AddSighting(o *Sighting, brought bool) {
+	if brought {
+		s.addTo(SumBrought, 1)
+	}
+	s.addAddress(o.SrcIP, 1)
+	s.addText(SumSensor, o.Sensor, 1)
+	s.addText(SumKind, string(o.Kind), 1)
+	s.addText(SumFilename, o.Filename, 1)
+	s.addText(SumDestfile, o.Destfile, 1)
+	s.addText(SumURL, o.URL, 1)
+}
+
 // Pack returns the sums in a form that depends on nothing but them; nil if they are nothing.
-func (s *SessionSums) Pack() []byte {
+func (s *Sums) Pack() []byte {
 	p := newPacker()
 	for _, key := range slices.Sorted(maps.Keys(s.places)) {
 		p.add([]byte(key), &s.sums[s.places[key]])

@@ -26,7 +26,7 @@ func sessionsOf(rnd *rand.Rand, n int) (sessions []*Session) {
 	return sessions
 }
 
-func (s *SessionSums) whole(o *Session, times int64) {
+func (s *Sums) whole(o *Session, times int64) {
 	s.Add(o, len(o.ID)%2 == 0, times)
 	for text, c := range o.CommandStats {
 		s.AddCommand(o.ID, text, times*c.Occurrences, times)
@@ -40,7 +40,7 @@ func TestSessionSums(t *testing.T) {
 	for range 200 {
 		sessions := sessionsOf(rnd, 1+rnd.IntN(60))
 		gone := sessions[:rnd.IntN(len(sessions))]
-		var want SessionSums
+		var want Sums
 		for _, s := range sessions[len(gone):] {
 			want.whole(s, 1)
 		}
@@ -59,7 +59,7 @@ func TestSessionSums(t *testing.T) {
 		var bodies [][]byte
 		for rest := changes; len(rest) > 0; {
 			n := 1 + rnd.IntN(len(rest))
-			var part SessionSums
+			var part Sums
 			for _, c := range rest[:n] {
 				part.whole(c.s, c.times)
 			}
@@ -84,7 +84,7 @@ func TestSessionSums(t *testing.T) {
 
 // TestEachSum: what is told of sums is what was added.
 func TestEachSum(t *testing.T) {
-	var s, gone SessionSums
+	var s, gone Sums
 	a, b := newSession("aaaa"), newSession("b")
 	a.First, a.SrcIP, a.Duration, a.Downloads, a.LoginAttempts, a.LoginSuccesses = DayLength+2*QuarterLength, "192.0.2.1", 70_000, 1, 2, 1
 	b.SrcIP, b.Protocol, b.Uploads = "2001:db8::1", "ssh", 3
@@ -115,21 +115,21 @@ func TestEachSum(t *testing.T) {
 		}
 		return got
 	}
-	want := []string{"0  0 2", "1  0 1", "2  0 1", "3  0 2", "4  0 1", "5  0 3", "6 2001:db8::1 0 1", "7 ssh 0 1", "9  3221225985 1", "10  2 2", "11  70000 1", "12  2 1",
-		"13 id 0 3 2", "13 ls 0 1 1 b"}
+	want := []string{"0  0 2", "1  0 1", "2  0 1", "3  0 2", "4  0 1", "5  0 3", "7 2001:db8::1 0 1", "8 ssh 0 1", "10  3221225985 1", "11  2 2", "12  70000 1", "13  2 1",
+		"14 id 0 3 2", "14 ls 0 1 1 b"}
 	if got := each(s.Pack()); !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	gone.AddCommand("b", "id", -1, -1)
-	if got := each(s.Pack(), gone.Pack()); !slices.Contains(got, "13 id 0 2 1 aaaa") {
+	if got := each(s.Pack(), gone.Pack()); !slices.Contains(got, "14 id 0 2 1 aaaa") {
 		t.Errorf("%q: who is left is not told", got)
 	}
-	for name, less := range map[string]func(*SessionSums){
-		"a session":        func(s *SessionSums) { s.Add(newSession("c"), true, -1); s.Add(newSession("d"), true, -1) },
-		"a command":        func(s *SessionSums) { s.AddCommand("b", "ps", -1, -1) },
-		"one and one more": func(s *SessionSums) { s.AddCommand("c", "ls", 1, 0); s.AddCommand("b", "ls", 0, -1) },
+	for name, less := range map[string]func(*Sums){
+		"a session":        func(s *Sums) { s.Add(newSession("c"), true, -1); s.Add(newSession("d"), true, -1) },
+		"a command":        func(s *Sums) { s.AddCommand("b", "ps", -1, -1) },
+		"one and one more": func(s *Sums) { s.AddCommand("c", "ls", 1, 0); s.AddCommand("b", "ls", 0, -1) },
 	} {
-		var sums SessionSums
+		var sums Sums
 		less(&sums)
 		if err := EachSum(func(*Sum) {}, s.Pack(), sums.Pack()); err == nil {
 			t.Errorf("%s was taken away that was not there, and nothing is said", name)
@@ -141,7 +141,7 @@ func TestEachSum(t *testing.T) {
 func FuzzSums(f *testing.F) {
 	rnd := rand.New(rand.NewPCG(3, 4))
 	for n := range 4 {
-		var s SessionSums
+		var s Sums
 		for _, o := range sessionsOf(rnd, n*n) {
 			s.whole(o, 1)
 		}

@@ -182,7 +182,7 @@ func TestKept(t *testing.T) {
 		`UPDATE session_sums SET body = ` + storetest.Dialect(`x''`, `''`) + ` WHERE day = '2026-01-02'`} {
 		db.exec(t, damage)
 		_, err := report.Build(t.Context(), db, r)
-		if err == nil || !strings.Contains(err.Error(), "delete the day from report_days") || !strings.Contains(err.Error(), "2026-01-02") || !strings.Contains(err.Error(), `"sensor-01"`) {
+		if err == nil || !strings.Contains(err.Error(), "midden verify --repair") || !strings.Contains(err.Error(), "2026-01-02") || !strings.Contains(err.Error(), `"sensor-01"`) {
 			t.Errorf("after %s: %v", damage, err)
 		}
 	}

@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"iter"
-	"net/netip"
 	"slices"
 	"strings"
+
+	"midden/internal/cowrie"
 )
 
 // tally counts values. There may be millions: each is held once.
@@ -91,15 +92,11 @@ func (a *addresses) top(n int) []Count {
 			return cmp.Compare(y.n, x.n)
 		}
 		var a, b [len("255.255.255.255")]byte
-		return bytes.Compare(appendAddress(a[:0], x.at), appendAddress(b[:0], y.at))
+		return bytes.Compare(cowrie.AppendIPv4(a[:0], x.at), cowrie.AppendIPv4(b[:0], y.at))
 	}) {
-		list = append(list, Count{string(appendAddress(nil, c.at)), c.n})
+		list = append(list, Count{string(cowrie.AppendIPv4(nil, c.at)), c.n})
 	}
 	return first(n, slices.Values(list), moreFrequent)
-}
-
-func appendAddress(b []byte, at uint32) []byte {
-	return netip.AddrFrom4([4]byte{byte(at >> 24), byte(at >> 16), byte(at >> 8), byte(at)}).AppendTo(b)
 }
 
 // first returns the n first values in an order, in which no two are the same.

@@ -95,6 +95,7 @@ type appending struct {
 	files         map[string]*cowrie.File
 	kept          map[string]*cowrie.File // rows of files that are known without asking
 	sightings     []sightingRow
+	added         []addedSighting // those that are new
 	days          map[cowrie.DayKey]*cowrie.SensorDay
 	verdicts      []cowrie.Verdict
 	answered      bool // the verdicts are answers: when to ask again is reckoned already

@@ -103,16 +103,7 @@ func (a *appending) ofDays(keys iter.Seq[cowrie.DayKey], query, behind string, f
 	}
 	return inLists(slices.Collect(maps.Keys(days)), func(dayList string, dayArgs []any) error {
 		return inLists(slices.Collect(maps.Keys(sensors)), func(sensorList string, sensorArgs []any) error {
-			rows, err := a.query(query+`day IN (`+dayList+`) AND sensor IN (`+sensorList+`)`+behind, slices.Concat(dayArgs, sensorArgs)...)
-			if err != nil {
-				return err
-			}
-			for rows.Next() {
-				if err := f(rows.Scan); err != nil {
-					return err
-				}
-			}
-			return rows.Err()
+			return a.ask(a.ctx, query+`day IN (`+dayList+`) AND sensor IN (`+sensorList+`)`+behind, slices.Concat(dayArgs, sensorArgs), f)
 		})
 	})
 }

@@ -102,11 +102,16 @@ func (a *appending) remakeFile(shasum string) error {
 	}
 	delete(a.files, shasum)
 	if file == nil {
-		if err := a.exec(`DELETE FROM files WHERE shasum = $1`, shasum); err != nil {
-			return err
+		for _, table := range []string{"files", "file_sums"} {
+			if err := a.exec(`DELETE FROM `+table+` WHERE shasum = $1`, shasum); err != nil {
+				return err
+			}
 		}
 		return a.changedFile(shasum)
 	}
 	a.files[shasum] = file // so that its verdicts are shown
-	return a.writeFiles(file)
+	if err := a.writeFiles(file); err != nil {
+		return err
+	}
+	return a.remakeFileSums(file)
 }

@@ -26,7 +26,7 @@ func (s *Store) keptSums(ctx context.Context, ask asking, day cowrie.DayKey, f f
 			return nil
 		}
 		if err := f(key.Sensor, pieces); err != nil {
-			return damagedSums(key, err)
+			return damagedSums(sumsOfDay(key), err)
 		}
 		return nil
 	}
@@ -46,7 +46,7 @@ func (s *Store) keptSums(ctx context.Context, ask asking, day cowrie.DayKey, f f
 				}
 				key.Sensor, pieces = *sensor, nil
 			}
-			body, err := s.openSums(key, packed)
+			body, err := s.openSums(sumsOfDay(key), packed)
 			pieces = append(pieces, body)
 			return err
 		})
@@ -58,10 +58,10 @@ func (s *Store) keptSums(ctx context.Context, ask asking, day cowrie.DayKey, f f
 
 // countSessions returns what the sessions of each sensor add up to that began in a span, packed.
 func countSessions(ctx context.Context, ask asking, span cowrie.Span) (map[string][]byte, error) {
-	all := map[string]*cowrie.SessionSums{}
-	of := func(sensor string) *cowrie.SessionSums {
+	all := map[string]*cowrie.Sums{}
+	of := func(sensor string) *cowrie.Sums {
 		if all[sensor] == nil {
-			all[sensor] = &cowrie.SessionSums{}
+			all[sensor] = &cowrie.Sums{}
 		}
 		return all[sensor]
 	}

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 
 	"midden/internal/cowrie"
 )
@@ -92,19 +93,19 @@ func (a *appending) forgetDay(day cowrie.Time) error {
 
 // sumChanges returns by how much what sessions add up to changes, of days that are kept. It is
 // to be asked before any of them is stored.
-func (a *appending) sumChanges(order []*sessionRow) (map[cowrie.DayKey]*cowrie.SessionSums, error) {
+func (a *appending) sumChanges(order []*sessionRow) (map[cowrie.DayKey]*cowrie.Sums, error) {
 	kept, err := a.keptDays(order)
 	if err != nil {
 		return nil, err
 	}
-	sums := map[cowrie.DayKey]*cowrie.SessionSums{}
-	of := func(s *cowrie.Session) *cowrie.SessionSums {
+	sums := map[cowrie.DayKey]*cowrie.Sums{}
+	of := func(s *cowrie.Session) *cowrie.Sums {
 		key := cowrie.DayKey{Day: cowrie.Day(s.First), Sensor: s.Sensor}
 		if !kept[key.Day] {
 			return nil
 		}
 		if sums[key] == nil {
-			sums[key] = &cowrie.SessionSums{}
+			sums[key] = &cowrie.Sums{}
 		}
 		return sums[key]
 	}
@@ -137,7 +138,7 @@ func (a *appending) sumChanges(order []*sessionRow) (map[cowrie.DayKey]*cowrie.S
 // and added to others; either is nil if it is not kept.
 type commandChange struct {
 	*sessionRow
-	from, to *cowrie.SessionSums
+	from, to *cowrie.Sums
 }
 
 func (a *appending) addCommands(changed []commandChange) error {
@@ -202,7 +203,7 @@ func (c *commandChange) added() map[string]*cowrie.CommandStat {
 const mostPieces = 7
 
 // addSums adds to what is kept of days.
-func (a *appending) addSums(sums map[cowrie.DayKey]*cowrie.SessionSums) error {
+func (a *appending) addSums(sums map[cowrie.DayKey]*cowrie.Sums) error {
 	pieces, err := a.pieces(maps.Keys(sums))
 	if err != nil {
 		return err
@@ -213,7 +214,7 @@ func (a *appending) addSums(sums map[cowrie.DayKey]*cowrie.SessionSums) error {
 		if forgotten[key.Day] || body == nil {
 			continue
 		}
-		if err := a.addPiece(key, body, pieces[key]); errors.Is(err, errDamagedSums) {
+		if err := a.addPiece(sumsOfDay(key), body, pieces[key]); errors.Is(err, errDamagedSums) {
 			forgotten[key.Day] = true
 			if err := a.forgetDay(key.Day); err != nil {
 				return err
@@ -225,44 +226,59 @@ func (a *appending) addSums(sums map[cowrie.DayKey]*cowrie.SessionSums) error {
 	return nil
 }
 
-// addPiece adds a piece to those of a day, of which there are so many of each level.
-func (a *appending) addPiece(key cowrie.DayKey, body []byte, pieces map[int]int) error {
+// sumsOf is a thing that pieces are kept of: rows of a table that have its key.
+type sumsOf struct {
+	table   string
+	columns []string
+	key     []any
+}
+
+func sumsOfDay(key cowrie.DayKey) sumsOf {
+	return sumsOf{"session_sums", []string{"day", "sensor"}, []any{dayText(key.Day), key.Sensor}}
+}
+
+// where is the condition for its rows, with the key as parameters.
+func (of sumsOf) where() string {
+	parts := make([]string, len(of.columns))
+	for i, column := range of.columns {
+		parts[i] = fmt.Sprintf("%s = $%d", column, i+1)
+	}
+	return strings.Join(parts, " AND ")
+}
+
+// addPiece adds a piece to those of a thing, of which there are so many of each level.
+func (a *appending) addPiece(of sumsOf, body []byte, pieces map[int]int) error {
 	level := 0
 	for pieces[level] >= mostPieces {
 		level++
 	}
 	if level > 0 {
+		lower := of.where() + fmt.Sprintf(" AND level < %d", level)
 		bodies := [][]byte{body}
-		rows, err := a.query(`SELECT body FROM session_sums WHERE day = $1 AND sensor = $2 AND level < $3`, dayText(key.Day), key.Sensor, level)
+		err := a.ask(a.ctx, `SELECT body FROM `+of.table+` WHERE `+lower, of.key, func(scan func(...any) error) error {
+			var packed sql.RawBytes
+			if err := scan(&packed); err != nil {
+				return err
+			}
+			body, err := a.s.openSums(of, packed)
+			bodies = append(bodies, body)
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		defer rows.Close()
-		for rows.Next() {
-			var packed sql.RawBytes
-			if err := rows.Scan(&packed); err != nil {
-				return err
-			}
-			if body, err = a.s.openSums(key, packed); err != nil {
-				return err
-			}
-			bodies = append(bodies, body)
-		}
-		if err := rows.Err(); err != nil {
-			return err
-		}
 		if body, err = cowrie.MergeSums(bodies...); err != nil {
-			return damagedSums(key, err)
+			return damagedSums(of, err)
 		}
-		if err := a.later(`DELETE FROM session_sums WHERE day = $1 AND sensor = $2 AND level < $3`, dayText(key.Day), key.Sensor, level); err != nil {
+		if err := a.later(`DELETE FROM `+of.table+` WHERE `+lower, of.key...); err != nil {
 			return err
 		}
 	}
 	if body == nil {
 		return nil
 	}
-	return a.later(`INSERT INTO session_sums (day, sensor, level, piece, body) VALUES ($1, $2, $3, $4, $5)`,
-		dayText(key.Day), key.Sensor, level, pieces[level], a.s.sealSums(body))
+	return a.later(`INSERT INTO `+of.table+` (`+strings.Join(of.columns, ", ")+`, level, piece, body)
+		VALUES (`+placeholders(len(of.columns)+3)+`)`, append(slices.Clone(of.key), level, pieces[level], a.s.sealSums(body))...)
 }
 
 // pieces returns how many pieces there are of each level.
@@ -288,21 +304,25 @@ func (s *Store) sealSums(body []byte) []byte {
 	return binary.BigEndian.AppendUint32(seg.blob, seg.checksum)
 }
 
-func (s *Store) openSums(key cowrie.DayKey, packed []byte) ([]byte, error) {
+func (s *Store) openSums(of sumsOf, packed []byte) ([]byte, error) {
 	n := max(len(packed)-4, 0)
 	body, err := s.seal.dec.DecodeAll(packed[:n], nil)
 	if err == nil && (n == 0 || crc32.Checksum(body, castagnoli) != binary.BigEndian.Uint32(packed[n:])) {
 		err = errors.New("its checksum is wrong")
 	}
 	if err != nil {
-		return nil, damagedSums(key, err)
+		return nil, damagedSums(of, err)
 	}
 	return body, nil
 }
 
-// errDamagedSums is told by reports; who loads forgets the day.
-var errDamagedSums = errors.New("delete the day from report_days, and the next report counts its sessions anew")
+// errDamagedSums is told by reports and verify; who loads forgets what is damaged.
+var errDamagedSums = errors.New(`"midden verify --repair" puts it right`)
 
-func damagedSums(key cowrie.DayKey, err error) error {
-	return fmt.Errorf("session_sums of day %s and sensor %q is damaged: %w: %w", dayText(key.Day), key.Sensor, err, errDamagedSums)
+func damagedSums(of sumsOf, err error) error {
+	name := make([]string, len(of.columns))
+	for i, column := range of.columns {
+		name[i] = fmt.Sprintf("%s %q", column, of.key[i])
+	}
+	return fmt.Errorf("%s of %s is damaged: %w: %w", of.table, strings.Join(name, ", "), err, errDamagedSums)
 }

@@ -39,6 +39,7 @@ var tables = []table{
 	{name: "dead_letter_events", old: true},
 	{name: "files"},
 	{name: "file_sightings"},
+	{name: "file_sums"},
 	{name: "file_verdicts"},
 	{name: "sensor_days"},
 	{name: "login_stats"},

@@ -72,7 +72,8 @@ func Dump(t testing.TB, s *store.Store, db *sql.DB) string {
 	return strings.Join(out, "\n") + "\n"
 }
 
-// Sums fails the test if something else is kept of a day than its sessions add up to.
+// Sums fails the test if something else is kept of a day than its sessions add up to, or of a file than
+// its sightings do.
 func Sums(t testing.TB, s *store.Store) {
 	t.Helper()
 	snapshot, err := s.Snapshot(t.Context())
@@ -82,6 +83,12 @@ func Sums(t testing.TB, s *store.Store) {
 	defer snapshot.Close()
 	if err := snapshot.WrongSums(t.Context(), func(w *cowrie.WrongSums) error {
 		t.Errorf("of %s on %q %d sessions are kept, and %d counted: %v", w.Day, w.Sensor, w.Kept, w.Counted, w.Damage)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := snapshot.WrongFileSums(t.Context(), func(shasum string, damage error) error {
+		t.Errorf("of file %s something else is kept than its sightings add up to: %v", shasum, damage)
 		return nil
 	}); err != nil {
 		t.Fatal(err)

@@ -147,6 +147,16 @@ CREATE TABLE file_sightings (
 CREATE INDEX ix_file_sightings_shasum ON file_sightings (shasum, seen_at);
 CREATE INDEX ix_file_sightings_seen ON file_sightings (seen_at);
 
+-- What the sightings of a file add up to, of files with many. Pieces that add up: 8 of a level
+-- become one of the next.
+CREATE TABLE file_sums (
+    shasum TEXT NOT NULL,
+    level  INTEGER NOT NULL,
+    piece  INTEGER NOT NULL,
+    body   BLOB NOT NULL,
+    PRIMARY KEY (shasum, level, piece)
+);
+
 CREATE TABLE file_verdicts (
     id             INTEGER PRIMARY KEY,
     shasum         TEXT NOT NULL,
