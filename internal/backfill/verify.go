@@ -34,11 +34,16 @@ type Snapshot interface {
 	// Days calls day for what is counted of each day and sensor, but for its logins, and
 	// login for those.
 	Days(ctx context.Context, day func(*cowrie.SensorDay) error, login func(cowrie.DayKey, *cowrie.Login) error) error
+	// WrongSums calls f for each day and sensor of which something else is kept for reports than
+	// its sessions add up to.
+	WrongSums(ctx context.Context, f func(*cowrie.WrongSums) error) error
+	// WrongFileSums calls f for each file of which something else is kept than its sightings add up to.
+	WrongFileSums(ctx context.Context, f func(shasum string, damage error) error) error
 }
 
 // Gap is a difference between the events and what was derived from them.
 type Gap struct {
-	What     string // sightings, verdicts, files, lines, segment, days
+	What     string // sightings, verdicts, files, lines, segment, days, sums
 	Where    string // such as raw events 1-65536, segment 12, or 2026-03-28, sensor-01
 	Expected int64
 	Found    int64
@@ -83,7 +88,7 @@ func Verify(ctx context.Context, db Snapshot, o VerifyOptions, f func(Gap) error
 		days: newDays()}
 	start := time.Now()
 	for _, step := range []func() error{v.begin, v.storedSightings, v.storedDays, v.rawEvents, v.segments, v.lines, v.compare,
-		v.files, v.compareDays} {
+		v.files, v.compareDays, v.sums} {
 		if err := step(); err != nil {
 			return nil, err
 		}

@@ -96,7 +96,7 @@ func (a *app) copy(ctx context.Context, from, to string, verifyOnly bool, status
 	open, work := target.openToFill, copy.Run
 	if verifyOnly {
 		open = func(ctx context.Context) (*store.Store, error) { return target.open(ctx, false, false) }
-		work = copy.Compare
+		work, o.Tables = copy.Compare, store.SameTables()
 	}
 	into, err := open(ctx)
 	if err != nil {

@@ -21,9 +21,10 @@ func (a *app) verifyCmd() *cobra.Command {
 		Long: `Reads every event again, works out what files and sightings there must be, and
 compares them with those that are stored: by count and digest, range by range,
 and one by one where a range differs. It also counts the lines of every source,
-the events of every segment, and what reports count of each day and sensor: events,
-failed transfers, logins. Each gap is named; without one there is no
-output. With --repair the ranges that differ are put right.
+the events of every segment, what reports count of each day and sensor (events,
+failed transfers, logins), and what is kept of the sessions of days and of files with
+many sightings. Each gap is named; without one there is no output. With --repair the
+ranges that differ are put right.
 
 It looks at the database as it is when it begins; others may go on writing. Ends
 with 5 if there is a gap that was not put right.`,

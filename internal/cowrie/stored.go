@@ -35,6 +35,13 @@ type SourceCount struct {
 	Dropped int64
 }
 
+// WrongSums says that something else is kept of a day and a sensor than its sessions add up to.
+type WrongSums struct {
+	DayKey
+	Counted, Kept int64 // sessions
+	Damage        error // why the latter cannot be read, on whatever sensor
+}
+
 // Mend puts right what a verification found: sightings that are missing are to
 // be stored, those that no event bears out to be deleted, and the files of all
 // of these, and those named, to be made anew out of their sightings; what is counted
@@ -44,4 +51,5 @@ type Mend struct {
 	Verdicts       []Verdict
 	Files          []string // hashes
 	Days           []Time
+	Sums           []Time // days of which what is kept for reports is to be forgotten
 }

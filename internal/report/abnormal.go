@@ -12,7 +12,7 @@ import (
 
 // Sessions are abnormal for one of three reasons.
 //
-// Many commands: manyCommands or more, and more than the upper quartile of the sessions
+// Many commands: cowrie.ManyCommands or more, and more than the upper quartile of the sessions
 // with commands and three times the distance between the quartiles.
 //
 // Rare commands: rareCommands or more different ones that no other session of the period
@@ -22,7 +22,6 @@ import (
 // A recent submission: it brought a file that VirusTotal got first less than RecentDays
 // before.
 const (
-	manyCommands = 10
 	rareCommands = 3
 	rareAmong    = 20
 )
@@ -42,7 +41,9 @@ func (r *reasons) add(session, why string) {
 func (b *builder) abnormalities(ctx context.Context) (Abnormalities, error) {
 	a := Abnormalities{UncommonCommands: []string{}, Sessions: []Abnormal{}}
 	var r reasons
-	b.many(&r)
+	if err := b.many(ctx, &r); err != nil {
+		return a, err
+	}
 	b.rare(&r)
 	a.UncommonCommands = append(a.UncommonCommands, sortedKeys(r.why)...)
 	a.RecentVT = b.files.recent.sessions()
@@ -61,15 +62,14 @@ func (b *builder) abnormalities(ctx context.Context) (Abnormalities, error) {
 }
 
 // many finds the sessions with unusually many commands.
-func (b *builder) many(r *reasons) {
+func (b *builder) many(ctx context.Context, r *reasons) error {
 	s := &b.now.sums
-	lower, upper := quantile(s.PerSession, s.WithCommands, 1, 4), quantile(s.PerSession, s.WithCommands, 3, 4)
-	limit := max(manyCommands-1, upper+3*(upper-lower))
-	for _, one := range first(maxListed, slices.Values(s.Busiest), byCommands) {
-		if one.Commands > limit {
-			r.add(one.ID, fmt.Sprintf("%d commands; three of four sessions with commands have %d or fewer", one.Commands, upper))
-		}
-	}
+	lower, upper := quantile(s.perSession, s.withCommands(), 1, 4), quantile(s.perSession, s.withCommands(), 3, 4)
+	limit := max(cowrie.ManyCommands-1, upper+3*(upper-lower))
+	return b.view.Busiest(ctx, b.now.Span, limit, maxListed, func(id string, commands int64) error {
+		r.add(id, fmt.Sprintf("%d commands; three of four sessions with commands have %d or fewer", commands, upper))
+		return nil
+	})
 }
 
 // quantile returns how many commands a share of the sessions with commands has at the most.
@@ -89,7 +89,7 @@ func quantile(perSession map[int64]int64, sessions, share, of int64) int64 {
 // rare finds the sessions with rare commands.
 func (b *builder) rare(r *reasons) {
 	s := &b.now.sums
-	if s.WithCommands < rareAmong {
+	if s.withCommands() < rareAmong {
 		return
 	}
 	type own struct {
@@ -97,15 +97,15 @@ func (b *builder) rare(r *reasons) {
 		n                int64
 	}
 	sessions := map[string]own{}
-	for _, t := range s.Typed {
-		if t.Sessions != 1 || b.before.sums.ran(t.Command) > 0 {
+	for _, t := range s.typed {
+		if t.sessions != 1 || b.before.sums.ran(t.command) {
 			continue
 		}
-		o := sessions[t.Session]
-		if o.session, o.n = t.Session, o.n+1; o.command == "" || t.Command < o.command {
-			o.command = t.Command
+		o := sessions[t.session]
+		if o.session, o.n = t.session, o.n+1; o.command == "" || t.command < o.command {
+			o.command = t.command
 		}
-		sessions[t.Session] = o
+		sessions[t.session] = o
 	}
 	for _, o := range first(maxListed, func(yield func(own) bool) {
 		for _, o := range sessions {

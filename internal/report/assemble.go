@@ -62,7 +62,7 @@ func (b *builder) days() []Day {
 		list[i] = Day{Date: b.now.days[i].Std().In(b.Location).Format(time.DateOnly), Events: b.now.log.events[i],
 			Logins: b.now.log.logins[i], Transfers: b.files.transfers[i]}
 	}
-	for at, n := range b.now.sums.Begun {
+	for at, n := range b.now.sums.begun {
 		list[b.now.dayOf(at)].Sessions += n
 	}
 	return list
@@ -77,9 +77,9 @@ func (b *builder) sensors(ctx context.Context) ([]Sensor, error) {
 		}
 		return nil
 	})
-	for i, name := range b.now.sums.Sensors.Values {
-		begun[name] = b.now.sums.Sensors.Counts[i]
-		log.heard(name, cowrie.NoTime)
+	for one := range b.now.sums.sensors.all {
+		begun[one.Value] = one.Count
+		log.heard(one.Value, cowrie.NoTime)
 	}
 	list := []Sensor{}
 	for _, name := range sortedKeys(log.last) {
@@ -106,24 +106,21 @@ func (b *builder) comparison(d *Document) Comparison {
 		c.Metrics = append(c.Metrics, m)
 	}
 	was := b.before
-	commands, fresh := int64(0), int64(0)
-	for _, t := range was.sums.Typed {
-		commands += t.Occurrences
-	}
+	fresh := int64(0)
 	for shasum := range was.seen.hashes {
 		if was.seen.fresh[shasum] {
 			fresh++
 		}
 	}
 	add("events.total", sum(b.now.log.events), sum(was.log.events))
-	add("sessions.total", d.Sessions.Total, was.sums.Total)
-	add("sessions.unique_ips", d.Sessions.UniqueIPs, was.sums.Addresses.unique())
-	add("sessions.logged_in", d.Sessions.LoggedIn, was.sums.LoggedIn)
-	add("sessions.with_commands", d.Sessions.WithCommands, was.sums.WithCommands)
+	add("sessions.total", d.Sessions.Total, was.sums.total)
+	add("sessions.unique_ips", d.Sessions.UniqueIPs, was.sums.addresses.unique())
+	add("sessions.logged_in", d.Sessions.LoggedIn, was.sums.loggedIn)
+	add("sessions.with_commands", d.Sessions.WithCommands, was.sums.withCommands())
 	add("logins.attempts", d.Logins.Attempts, was.log.attempts)
 	add("logins.successes", d.Logins.Successes, was.log.successes)
-	add("commands.total", d.Commands.Total, commands)
-	add("commands.unique", d.Commands.Unique, int64(len(was.sums.Typed)))
+	add("commands.total", d.Commands.Total, was.sums.occurrences())
+	add("commands.unique", d.Commands.Unique, int64(len(was.sums.typed)))
 	add("files.downloads_total", d.Files.Downloads, was.seen.kinds[0])
 	add("files.uploads_total", d.Files.Uploads, was.seen.kinds[1])
 	add("files.failed_total", d.Files.Failed, was.log.failed)

@@ -11,7 +11,7 @@ import (
 )
 
 // BenchmarkMonth makes reports of a month with MIDDEN_BENCH_EVENTS events (1,000,000 if it is
-// not set): of days of which nothing is kept, and of which all is.
+// not set): of days of which nothing is kept, of which a report has kept all, and of which loaders have.
 func BenchmarkMonth(b *testing.B) {
 	events := 1_000_000
 	if text := os.Getenv("MIDDEN_BENCH_EVENTS"); text != "" {
@@ -28,10 +28,16 @@ func BenchmarkMonth(b *testing.B) {
 	db := newDatabase(b)
 	db.loadPaths(b, dir)
 	r := named(b, report.Monthly, "2026-01", "UTC")
+	b.Run("loaded", func(b *testing.B) {
+		for b.Loop() {
+			db.report(b, r)
+		}
+		b.ReportMetric(float64(events), "events")
+	})
 	b.Run("cold", func(b *testing.B) {
 		for b.Loop() {
 			b.StopTimer()
-			db.exec(b, `DELETE FROM report_days`)
+			db.forget(b)
 			b.StartTimer()
 			db.report(b, r)
 		}

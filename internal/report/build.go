@@ -14,7 +14,7 @@ import (
 type builder struct {
 	Request
 	view        View
-	keep        func(ctx context.Context, day cowrie.Time, bodies map[string][]byte) error // nil: nothing can be kept
+	keep        func(ctx context.Context, day cowrie.Time, sums map[string][]byte) error // nil: nothing can be kept
 	now, before *period
 
 	mu     sync.Mutex // of all that follows, and of what the periods hold
@@ -34,7 +34,7 @@ type period struct {
 	said   said
 }
 
-func newPart(s span) *period { return &period{span: s, logged: s} }
+func newPart(s span) *period { return &period{span: s, logged: s, sums: newSums()} }
 
 func (b *builder) build(ctx context.Context) (*Document, error) {
 	tasks := &tasks{}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -68,6 +69,12 @@ func TestNumbers(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				equal("kept by the loader", d)
+				db.forget(t)
+				d, err = report.Build(t.Context(), readOnly{db.Store}, r)
+				if err != nil {
+					t.Fatal(err)
+				}
 				equal("not kept", d)
 				equal("first", db.report(t, r))
 				equal("kept", db.report(t, r))
@@ -110,8 +117,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestKept: what was kept of a day is used, and is gone as soon as one of its sessions
-// changes.
+// TestKept: what is kept of a day is used, and stays what the sessions add up to when they change.
 func TestKept(t *testing.T) {
 	lines := madeUp(t, 7, 800, 2, 48*time.Hour)
 	var earlier, later [][]byte
@@ -125,50 +131,64 @@ func TestKept(t *testing.T) {
 	db := newDatabase(t)
 	db.load(t, earlier...)
 	r := named(t, report.Daily, "2026-01-02", "UTC")
-	days := func() (n int) {
-		if err := db.sql.QueryRow(`SELECT count(*) FROM report_days WHERE day = '2026-01-02' AND body IS NOT NULL`).Scan(&n); err != nil {
+	pieces := func() (n int) {
+		if err := db.sql.QueryRow(`SELECT count(*) FROM session_sums WHERE day = '2026-01-02'`).Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 		return n
 	}
-	cold := db.text(t, r)
-	if n := days(); n != 3 { // of all sensors, and of each
-		t.Fatalf("%d rows were kept", n)
+	byLoader := db.text(t, r)
+	db.forget(t)
+	if cold := db.text(t, r); cold != byLoader {
+		t.Error(gocmp.Diff(cold, byLoader))
 	}
-	if warm := db.text(t, r); warm != cold {
-		t.Error(gocmp.Diff(cold, warm))
+	if n := pieces(); n != 2 { // of each sensor
+		t.Fatalf("%d pieces were kept", n)
+	}
+	if warm := db.text(t, r); warm != byLoader {
+		t.Error(gocmp.Diff(byLoader, warm))
+	}
+	db.load(t, later...)
+	if n := pieces(); n != 4 {
+		t.Errorf("%d pieces are there after a second load", n)
+	}
+	want := newDatabase(t)
+	want.load(t, lines...)
+	good := want.text(t, r)
+	if got := db.text(t, r); got != good {
+		t.Error(gocmp.Diff(good, got))
 	}
 	// What is kept is what is used.
-	db.exec(t, `UPDATE report_days SET body = (SELECT body FROM report_days WHERE day = '2026-01-02' AND sensor = 'sensor-01') WHERE day = '2026-01-02'`)
+	db.exec(t, `DELETE FROM session_sums WHERE sensor = 'sensor-02'`)
 	one := r
 	one.Sensor = "sensor-01"
 	if got, want := db.report(t, r).Sessions.Total, db.report(t, one).Sessions.Total; got != want {
 		t.Errorf("%d sessions; what was kept says %d", got, want)
 	}
-	db.load(t, later...)
-	if n := days(); n != 0 {
-		t.Errorf("%d rows are still there", n)
+	// Another version is as nothing.
+	db.exec(t, `UPDATE report_days SET version = 0`)
+	d, err := report.Build(t.Context(), readOnly{db.Store}, r)
+	if err != nil {
+		t.Fatal(err)
 	}
-	want := newDatabase(t)
-	want.load(t, lines...)
-	if got, want := db.text(t, r), want.text(t, r); got != want {
-		t.Error(gocmp.Diff(want, got))
+	if diff := gocmp.Diff(recount(t, lines, r), whatEventsTell(d), cmpopts.EquateEmpty(), cmpopts.EquateApprox(0, 0.0015)); diff != "" {
+		t.Errorf("of another version: %s", diff)
 	}
-	// Another version, or damage, is as nothing.
-	good := db.text(t, r)
-	for _, damage := range []string{`UPDATE report_days SET version = 0, body = (SELECT body FROM report_days WHERE day = '2026-01-02' AND sensor = 'sensor-01')`,
-		`UPDATE report_days SET body = sensor_days.quarters FROM sensor_days`} {
+	if got := db.text(t, r); got != good {
+		t.Errorf("of another version, made anew: %s", gocmp.Diff(good, got))
+	}
+	// Damage is told.
+	for _, damage := range []string{`UPDATE session_sums SET body = sensor_days.quarters FROM sensor_days WHERE session_sums.day = '2026-01-02'`,
+		`UPDATE session_sums SET body = ` + storetest.Dialect(`x''`, `''`) + ` WHERE day = '2026-01-02'`} {
 		db.exec(t, damage)
-		d, err := report.Build(t.Context(), readOnly{db.Store}, r)
-		if err != nil {
-			t.Fatal(err)
+		_, err := report.Build(t.Context(), db, r)
+		if err == nil || !strings.Contains(err.Error(), "midden verify --repair") || !strings.Contains(err.Error(), "2026-01-02") || !strings.Contains(err.Error(), `"sensor-01"`) {
+			t.Errorf("after %s: %v", damage, err)
 		}
-		if diff := gocmp.Diff(recount(t, lines, r), whatEventsTell(d), cmpopts.EquateEmpty(), cmpopts.EquateApprox(0, 0.0015)); diff != "" {
-			t.Errorf("after %s: %s", damage, diff)
-		}
-		if got := db.text(t, r); got != good {
-			t.Errorf("after %s, mended: %s", damage, gocmp.Diff(good, got))
-		}
+	}
+	db.forget(t)
+	if got := db.text(t, r); got != good {
+		t.Errorf("without what was damaged: %s", gocmp.Diff(good, got))
 	}
 }
 
@@ -198,7 +218,7 @@ func TestClaims(t *testing.T) {
 	day := at(t, "2026-03-10T00:00:00Z")
 	claim := func() []byte {
 		t.Helper()
-		claim, err := db.ClaimDays(t.Context(), []cowrie.Time{day}, 1)
+		claim, err := db.ClaimDays(t.Context(), []cowrie.Time{day})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -206,7 +226,7 @@ func TestClaims(t *testing.T) {
 	}
 	keep := func(claim []byte, body string, want string) {
 		t.Helper()
-		if err := db.KeepDay(t.Context(), claim, day, 1, map[string][]byte{"": []byte(body)}); err != nil {
+		if err := db.KeepDay(t.Context(), claim, day, map[string][]byte{"": []byte(body)}); err != nil {
 			t.Fatal(err)
 		}
 		v, err := db.View(t.Context())
@@ -214,7 +234,12 @@ func TestClaims(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer v.Close()
-		if got, kept, err := v.KeptDay(t.Context(), cowrie.DayKey{Day: day}, 1); err != nil || string(got) != want || kept != (want != "") {
+		got := ""
+		kept, err := v.SessionSums(t.Context(), cowrie.DayKey{Day: day}, func(sensor string, pieces [][]byte) error {
+			got += sensor + string(bytes.Join(pieces, nil))
+			return nil
+		})
+		if err != nil || got != want || kept != (want != "") {
 			t.Errorf("%q is kept (%v, %v), want %q", got, kept, err, want)
 		}
 	}
@@ -226,6 +251,7 @@ func TestClaims(t *testing.T) {
 		t.Error("what is kept was claimed")
 	}
 	db.load(t, typing("s", "2026-03-10T00:00:01Z", "id")...)
+	db.forget(t)
 	fourth := claim()
 	db.load(t, typing("t", "2026-03-10T00:00:01Z", "id")...)
 	keep(fourth, "stale again", "")

@@ -267,9 +267,9 @@ func (b *builder) fileSection() Files {
 			types.add(f.Type, 1)
 		}
 	}
-	for i, url := range d.urls.Values {
-		if name := host(url); name != "" {
-			hosts.add(name, d.urls.Counts[i])
+	for url := range d.urls.all {
+		if name := host(url.Value); name != "" {
+			hosts.add(name, url.Count)
 		}
 	}
 	s.Classifications, s.UniqueTypes, s.UniqueHosts = labels.unique(), types.unique(), hosts.unique()

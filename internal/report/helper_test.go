@@ -123,4 +123,10 @@ func named(t testing.TB, kind, date, zone string) report.Request {
 // readOnly is a store that can keep nothing.
 type readOnly struct{ *store.Store }
 
-func (readOnly) ClaimDays(context.Context, []cowrie.Time, int) ([]byte, error) { return nil, nil }
+func (readOnly) ClaimDays(context.Context, []cowrie.Time) ([]byte, error) { return nil, nil }
+
+// forget deletes what is kept of days.
+func (db *database) forget(t testing.TB) {
+	t.Helper()
+	db.exec(t, `DELETE FROM report_days`)
+}

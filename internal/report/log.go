@@ -190,12 +190,13 @@ func (l *logCounts) part(p *period, part cowrie.Span, d, texts *cowrie.SensorDay
 // logins is what a report says of the logins.
 func (b *builder) logins() Logins {
 	p := &b.pairs
+	users, passwords := p.users.values(), p.passwords.values()
 	return Logins{Attempts: b.now.log.attempts, Successes: b.now.log.successes, UniqueUsernames: p.users.unique(),
 		UniquePasswords: p.passwords.unique(), UniquePairs: int64(len(p.list)),
 		Usernames: p.users.top(b.Top), Passwords: p.passwords.top(b.Top),
 		Pairs: first(b.Top, func(yield func(Pair) bool) {
 			for _, l := range p.list {
-				if !yield(Pair{p.users.Values[l.user], p.passwords.Values[l.password], l.attempts, l.successes}) {
+				if !yield(Pair{users[l.user], passwords[l.password], l.attempts, l.successes}) {
 					return
 				}
 			}

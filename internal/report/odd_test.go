@@ -135,7 +135,7 @@ func TestCannotKeep(t *testing.T) {
 	db.load(t, lines...)
 	r := named(t, report.Daily, "2026-01-01", "UTC")
 	want := db.text(t, r)
-	db.exec(t, `DELETE FROM report_days`)
+	db.forget(t)
 	for _, st := range strings.Split(storetest.Dialect(
 		`CREATE TRIGGER t BEFORE INSERT ON report_days BEGIN SELECT RAISE(ABORT, 'no'); END`,
 		`CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no''; END'|

@@ -28,16 +28,16 @@ const (
 	maxListed  = 100
 )
 
-// Store is what reports are made of. What its view says of a UTC day that is over can be
-// kept, where the store can write: a day is claimed beforehand, and what is made of it is
-// kept unless the day has changed meanwhile.
+// Store is what reports are made of. What the sessions of a UTC day add up to can be kept,
+// where the store can write: the day is claimed before they are counted, and it is kept unless
+// they have changed meanwhile.
 type Store[V View] interface {
 	// View returns the database as it is now.
 	View(context.Context) (V, error)
 	// ClaimDays returns nil if nothing can be kept, or needs to be.
-	ClaimDays(ctx context.Context, days []cowrie.Time, version int) (claim []byte, err error)
-	// KeepDay keeps what was made of each sensor, and under "" of all of them.
-	KeepDay(ctx context.Context, claim []byte, day cowrie.Time, version int, bodies map[string][]byte) error
+	ClaimDays(ctx context.Context, days []cowrie.Time) (claim []byte, err error)
+	// KeepDay keeps the sums of each sensor, packed.
+	KeepDay(ctx context.Context, claim []byte, day cowrie.Time, sums map[string][]byte) error
 }
 
 // View is the database at one moment. Methods with a span tell of what is in it, and
@@ -46,12 +46,14 @@ type View interface {
 	Readers() int // how many can ask at the same time
 	Close()
 
-	// Sessions and Commands are of the sessions that began in the span. Those with fewer
-	// commands than told come without their id.
-	Sessions(ctx context.Context, span cowrie.Span, commands int64, f func(s *cowrie.Session, dshield bool) error) error
-	Commands(ctx context.Context, span cowrie.Span, f func(sensor, session, command string, occurrences int64) error) error
+	// SessionSums tells, of each sensor or of one, what the sessions add up to that began on a
+	// day, in pieces; false if that is not kept. CountSessions counts those that began in the span.
+	SessionSums(ctx context.Context, day cowrie.DayKey, f func(sensor string, pieces [][]byte) error) (kept bool, err error)
+	CountSessions(ctx context.Context, span cowrie.Span) (sums map[string][]byte, err error)
 	SessionsOf(ctx context.Context, ids []string, f func(*cowrie.Session) error) error
-	KeptDay(ctx context.Context, key cowrie.DayKey, version int) (body []byte, kept bool, err error)
+	// Busiest are those with more commands than told, which is cowrie.ManyCommands-1 or more: the
+	// first limit of them.
+	Busiest(ctx context.Context, span cowrie.Span, more int64, limit int, f func(id string, commands int64) error) error
 
 	// SensorDays, Logins and SumLogins are of the whole UTC days of the span.
 	SensorDays(ctx context.Context, span cowrie.Span, f func(*cowrie.SensorDay) error) error
@@ -94,7 +96,7 @@ func Build[V View](ctx context.Context, s Store[V], r Request) (*Document, error
 	now := newPeriod(r)
 	before := newPeriod(r.before())
 	days := append(now.whole(), before.whole()...)
-	claim, err := s.ClaimDays(ctx, days, keptVersion)
+	claim, err := s.ClaimDays(ctx, days)
 	if err != nil {
 		return nil, err
 	}
@@ -105,8 +107,8 @@ func Build[V View](ctx context.Context, s Store[V], r Request) (*Document, error
 	defer view.Close()
 	b := &builder{Request: r, view: view, now: newPart(now), before: newPart(before)}
 	if claim != nil {
-		b.keep = func(ctx context.Context, day cowrie.Time, bodies map[string][]byte) error {
-			return s.KeepDay(ctx, claim, day, keptVersion, bodies)
+		b.keep = func(ctx context.Context, day cowrie.Time, sums map[string][]byte) error {
+			return s.KeepDay(ctx, claim, day, sums)
 		}
 	}
 	return b.build(ctx)

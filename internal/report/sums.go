@@ -1,211 +1,148 @@
 package report
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/gob"
-	"fmt"
 	"math"
 	"slices"
 	"strings"
+	"sync"
 
 	"midden/internal/cowrie"
 )
 
-// sums are what sessions add up to: all that a report says of sessions and commands follows
-// from them, exactly, and those of several days can be added. Exported fields are what is
-// kept of a day (keptVersion).
+// sums are what the sessions of a period add up to: all that a report says of sessions and
+// commands follows from them. Several goroutines add to them.
 type sums struct {
-	Total, WithCommands, Downloads, Uploads, Attempts, LoggedIn, DShield int64
+	mu sync.Mutex
 
-	Addresses, Protocols, Versions, Sensors tally
-	PerSession                              map[int64]int64       // how many sessions ran how many commands
-	Durations                               []int64               // milliseconds, of each session that tells, in no order
-	Begun                                   map[cowrie.Time]int64 // by quarter of an hour
-	Typed                                   []typed
-	Busiest                                 []busy // sessions with manyCommands or more: the first of them
+	total, loggedIn, dshield, attempts, downloads, uploads int64
 
-	places map[string]int // in Typed
+	addresses                    addresses
+	protocols, versions, sensors tally
+	perSession                   map[int64]int64       // how many sessions ran how many commands
+	durations                    map[int64]int64       // how many took how many milliseconds
+	begun                        map[cowrie.Time]int64 // by quarter of an hour
+	typed                        []typed
+	places                       map[string]int32 // in typed
 }
 
 // typed is a command, and who ran it.
 type typed struct {
-	Command               string
-	Occurrences, Sessions int64
-	Session               string // the only one; "" if there were several
+	command               string
+	occurrences, sessions int64
+	session               string // the only one; "" if there were several
 }
 
-// busy is a session and how many commands it ran.
-type busy struct {
-	ID       string
-	Commands int64
+func newSums() sums {
+	return sums{addresses: addresses{four: map[uint32]int64{}}, perSession: map[int64]int64{}, durations: map[int64]int64{}, begun: map[cowrie.Time]int64{}, places: map[string]int32{}}
 }
 
-func byCommands(a, b busy) int {
-	return cmp.Or(cmp.Compare(b.Commands, a.Commands), strings.Compare(a.ID, b.ID))
-}
-
-// session adds a session.
-func (s *sums) session(o *cowrie.Session, dshield bool) {
-	if s.PerSession == nil {
-		s.PerSession, s.Begun = map[int64]int64{}, map[cowrie.Time]int64{}
-	}
-	s.Total++
-	s.Downloads += o.Downloads
-	s.Uploads += o.Uploads
-	s.Attempts += o.LoginAttempts
-	if o.Commands > 0 {
-		s.WithCommands++
-	}
-	if o.LoginSuccesses > 0 {
-		s.LoggedIn++
-	}
-	if dshield {
-		s.DShield++
-	}
-	for _, c := range []struct {
-		tally *tally
-		value string
-	}{{&s.Addresses, o.SrcIP}, {&s.Protocols, o.Protocol}, {&s.Versions, o.ClientVersion}} {
-		if c.value != "" {
-			c.tally.add(c.value, 1)
+// add adds what the sessions of a sensor that began on a day add up to, in pieces.
+func (s *sums) add(day cowrie.Time, sensor string, pieces ...[]byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return cowrie.EachSum(func(one *cowrie.Sum) {
+		switch one.Of {
+		case cowrie.SumSessions:
+			s.total += one.N
+			s.sensors.add(sensor, one.N)
+		case cowrie.SumLoggedIn:
+			s.loggedIn += one.N
+		case cowrie.SumDShield:
+			s.dshield += one.N
+		case cowrie.SumAttempts:
+			s.attempts += one.N
+		case cowrie.SumDownloads:
+			s.downloads += one.N
+		case cowrie.SumUploads:
+			s.uploads += one.N
+		case cowrie.SumAddress:
+			s.addresses.others.addText(one.Text, one.N)
+		case cowrie.SumIPv4:
+			s.addresses.four[uint32(one.Number)] += one.N
+		case cowrie.SumProtocol:
+			s.protocols.addText(one.Text, one.N)
+		case cowrie.SumVersion:
+			s.versions.addText(one.Text, one.N)
+		case cowrie.SumCommands:
+			s.perSession[one.Number] += one.N
+		case cowrie.SumDuration:
+			s.durations[one.Number] += one.N
+		case cowrie.SumQuarter:
+			s.begun[day+cowrie.Time(one.Number)*cowrie.QuarterLength] += one.N
+		case cowrie.SumCommand:
+			s.command(one)
 		}
-	}
-	s.Sensors.add(o.Sensor, 1) // "" too
-	s.PerSession[o.Commands]++
-	if o.Duration >= 0 {
-		s.Durations = append(s.Durations, o.Duration)
-	}
-	s.Begun[o.First-(o.First-cowrie.Day(o.First))%cowrie.QuarterLength]++
-	if o.Commands >= manyCommands {
-		s.Busiest = append(s.Busiest, busy{o.ID, o.Commands})
-		s.trim()
-	}
+	}, pieces...)
 }
 
-// trim drops those of the busiest sessions that no list can hold.
-func (s *sums) trim() {
-	if len(s.Busiest) >= 2*maxListed {
-		slices.SortFunc(s.Busiest, byCommands)
-		s.Busiest = s.Busiest[:maxListed]
-	}
-}
-
-// command adds a command of a session, once.
-func (s *sums) command(o typed) {
-	if s.places == nil {
-		s.places = make(map[string]int, len(s.Typed))
-		for i := range s.Typed {
-			s.places[s.Typed[i].Command] = i
-		}
-	}
-	i, known := s.places[o.Command]
+func (s *sums) command(one *cowrie.Sum) {
+	i, known := s.places[string(one.Text)]
 	if !known {
-		s.places[o.Command] = len(s.Typed)
-		s.Typed = append(s.Typed, o)
+		t := typed{command: string(one.Text), occurrences: one.N, sessions: one.Sessions}
+		if t.sessions == 1 {
+			t.session = one.Session()
+		}
+		s.places[t.command] = int32(len(s.typed))
+		s.typed = append(s.typed, t)
 		return
 	}
-	t := &s.Typed[i]
-	t.Occurrences += o.Occurrences
-	t.Sessions += o.Sessions
-	t.Session = ""
+	t := &s.typed[i]
+	t.occurrences += one.N
+	t.sessions += one.Sessions
+	t.session = ""
 }
 
-// ran returns how many sessions ran a command.
-func (s *sums) ran(command string) int64 {
-	if i, known := s.places[command]; known {
-		return s.Typed[i].Sessions
-	}
-	return 0
+// ran reports whether a session ran a command.
+func (s *sums) ran(command string) bool {
+	_, known := s.places[command]
+	return known
 }
 
-// add adds those of other sessions.
-func (s *sums) add(o *sums) {
-	if s.PerSession == nil {
-		s.PerSession, s.Begun = map[int64]int64{}, map[cowrie.Time]int64{}
-	}
-	s.Total += o.Total
-	s.WithCommands += o.WithCommands
-	s.Downloads += o.Downloads
-	s.Uploads += o.Uploads
-	s.Attempts += o.Attempts
-	s.LoggedIn += o.LoggedIn
-	s.DShield += o.DShield
-	s.Addresses.addAll(&o.Addresses)
-	s.Protocols.addAll(&o.Protocols)
-	s.Versions.addAll(&o.Versions)
-	s.Sensors.addAll(&o.Sensors)
-	for n, sessions := range o.PerSession {
-		s.PerSession[n] += sessions
-	}
-	s.Durations = append(s.Durations, o.Durations...)
-	for at, n := range o.Begun {
-		s.Begun[at] += n
-	}
-	for _, t := range o.Typed {
-		s.command(t)
-	}
-	s.Busiest = append(s.Busiest, o.Busiest...)
-	s.trim()
-}
+// withCommands returns how many sessions ran commands.
+func (s *sums) withCommands() int64 { return s.total - s.perSession[0] }
 
-// keptVersion is the version of what is kept of a day. Another one is not read.
-const keptVersion = 1
-
-// pack returns sums in the form in which they are kept.
-func (s *sums) pack() ([]byte, error) {
-	kept := *s
-	kept.Durations = slices.Sorted(slices.Values(s.Durations))
-	for i := len(kept.Durations) - 1; i > 0; i-- { // differences take less room
-		kept.Durations[i] -= kept.Durations[i-1]
+// occurrences returns how many commands were run.
+func (s *sums) occurrences() (n int64) {
+	for _, t := range s.typed {
+		n += t.occurrences
 	}
-	var b bytes.Buffer
-	if err := gob.NewEncoder(&b).Encode(&kept); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
-}
-
-// unpack undoes pack. Nothing is the sums of no session.
-func unpack(body []byte) (*sums, error) {
-	s := &sums{}
-	if body == nil {
-		return s, nil
-	}
-	if err := gob.NewDecoder(bytes.NewReader(body)).Decode(s); err != nil {
-		return nil, fmt.Errorf("what was kept of a day is damaged, delete it from report_days: %w", err)
-	}
-	for i := 1; i < len(s.Durations); i++ {
-		s.Durations[i] += s.Durations[i-1]
-	}
-	return s, nil
+	return n
 }
 
 // sessions is what a report says of the sessions.
 func (s *sums) sessions(top int) Sessions {
-	d := Sessions{Total: s.Total, UniqueIPs: s.Addresses.unique(), WithCommands: s.WithCommands,
-		FileDownloads: s.Downloads, FileUploads: s.Uploads, LoginAttempts: s.Attempts, LoggedIn: s.LoggedIn, DShield: s.DShield,
-		Protocols: s.Protocols.top(top), UniqueProtocols: s.Protocols.unique(), TopIPs: s.Addresses.top(top),
-		ClientVersions: s.Versions.top(top), UniqueVersions: s.Versions.unique()}
+	d := Sessions{Total: s.total, UniqueIPs: s.addresses.unique(), WithCommands: s.withCommands(),
+		FileDownloads: s.downloads, FileUploads: s.uploads, LoginAttempts: s.attempts, LoggedIn: s.loggedIn, DShield: s.dshield,
+		Protocols: s.protocols.top(top), UniqueProtocols: s.protocols.unique(), TopIPs: s.addresses.top(top),
+		ClientVersions: s.versions.top(top), UniqueVersions: s.versions.unique()}
 	commands := int64(0)
-	for i, n := range sortedKeys(s.PerSession) {
+	for i, n := range sortedKeys(s.perSession) {
 		if i == 0 {
 			d.MinCommands = n
 		}
 		d.MaxCommands = n
-		commands += n * s.PerSession[n]
+		commands += n * s.perSession[n]
 	}
-	d.AvgCommands = quotient(commands, s.Total)
-	if n := len(s.Durations); n > 0 {
-		slices.Sort(s.Durations)
-		sum := int64(0)
-		for _, ms := range s.Durations {
-			sum += ms
+	d.AvgCommands = quotient(commands, s.total)
+	tell, sum := int64(0), int64(0)
+	for ms, n := range s.durations {
+		tell += n
+		sum += ms * n
+	}
+	d.AvgDuration = quotient(sum, tell*1000)
+	below, middle := int64(0), int64(0)
+	for _, ms := range sortedKeys(s.durations) {
+		// Of an even number of sessions the median lies between two.
+		for _, i := range []int64{(tell - 1) / 2, tell / 2} {
+			if i >= below && i < below+s.durations[ms] {
+				middle += ms
+			}
 		}
-		d.AvgDuration = quotient(sum, int64(n)*1000)
-		d.MedDuration = float64(s.Durations[(n-1)/2]+s.Durations[n/2]) / 2000
-		d.MaxDuration = float64(s.Durations[n-1]) / 1000
+		below += s.durations[ms]
+		d.MaxDuration = float64(ms) / 1000
 	}
+	d.MedDuration = float64(middle) / 2000
 	return d
 }
 
@@ -219,17 +156,16 @@ func quotient(a, b int64) float64 {
 
 // commands is what a report says of the commands.
 func (s *sums) commands(top int) Commands {
-	c := Commands{Unique: int64(len(s.Typed)), TopCommands: []Count{}}
+	c := Commands{Total: s.occurrences(), Unique: int64(len(s.typed)), TopCommands: []Count{}}
 	all := func(yield func(Command) bool) {
-		for _, t := range s.Typed {
-			if !yield(Command{t.Command, t.Occurrences, t.Sessions}) {
+		for _, t := range s.typed {
+			if !yield(Command{t.command, t.occurrences, t.sessions}) {
 				return
 			}
 		}
 	}
-	for _, t := range s.Typed {
-		c.Total += t.Occurrences
-		if t.Sessions == 1 {
+	for _, t := range s.typed {
+		if t.sessions == 1 {
 			c.RareTotal++
 		}
 	}

@@ -1,56 +1,102 @@
 package report
 
 import (
+	"bytes"
 	"cmp"
 	"iter"
 	"slices"
 	"strings"
+
+	"midden/internal/cowrie"
 )
 
-// tally counts values. Its exported fields are what is kept of one.
+// tally counts values. There may be millions: each is held once.
 type tally struct {
-	Values []string
-	Counts []int64
-
 	places map[string]int32
+	counts []int64
 }
 
 // add counts a value and returns its place.
 func (t *tally) add(value string, n int64) int32 {
 	if t.places == nil {
-		t.places = make(map[string]int32, len(t.Values))
-		for i, v := range t.Values {
-			t.places[v] = int32(i)
-		}
+		t.places = map[string]int32{}
 	}
 	i, known := t.places[value]
 	if !known {
-		i = int32(len(t.Values))
+		i = int32(len(t.counts))
 		t.places[value] = i
-		t.Values, t.Counts = append(t.Values, value), append(t.Counts, 0)
+		t.counts = append(t.counts, 0)
 	}
-	t.Counts[i] += n
+	t.counts[i] += n
 	return i
 }
 
-// addAll adds what another one counted.
-func (t *tally) addAll(o *tally) {
-	for i, v := range o.Values {
-		t.add(v, o.Counts[i])
+// addText is add for a value that is to be copied, if it is new.
+func (t *tally) addText(value []byte, n int64) {
+	if i, known := t.places[string(value)]; known {
+		t.counts[i] += n
+		return
+	}
+	t.add(string(value), n)
+}
+
+func (t *tally) unique() int64 { return int64(len(t.counts)) }
+
+// all are the values and how often each was counted, in no order.
+func (t *tally) all(yield func(Count) bool) {
+	for value, i := range t.places {
+		if !yield(Count{value, t.counts[i]}) {
+			return
+		}
 	}
 }
 
-func (t *tally) unique() int64 { return int64(len(t.Values)) }
+// values are the values by their place.
+func (t *tally) values() []string {
+	values := make([]string, len(t.counts))
+	for value, i := range t.places {
+		values[i] = value
+	}
+	return values
+}
 
 // top returns the most frequent values.
-func (t *tally) top(n int) []Count {
-	return first(n, func(yield func(Count) bool) {
-		for i, v := range t.Values {
-			if !yield(Count{v, t.Counts[i]}) {
+func (t *tally) top(n int) []Count { return first(n, t.all, moreFrequent) }
+
+func moreFrequent(a, b Count) int {
+	return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Value, b.Value))
+}
+
+// addresses counts addresses: nearly all are four bytes.
+type addresses struct {
+	four   map[uint32]int64
+	others tally
+}
+
+func (a *addresses) unique() int64 { return int64(len(a.four)) + a.others.unique() }
+
+func (a *addresses) top(n int) []Count {
+	type count struct {
+		at uint32
+		n  int64
+	}
+	list := a.others.top(n)
+	for _, c := range first(n, func(yield func(count) bool) {
+		for at, n := range a.four {
+			if !yield(count{at, n}) {
 				return
 			}
 		}
-	}, func(a, b Count) int { return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Value, b.Value)) })
+	}, func(x, y count) int {
+		if x.n != y.n {
+			return cmp.Compare(y.n, x.n)
+		}
+		var a, b [len("255.255.255.255")]byte
+		return bytes.Compare(cowrie.AppendIPv4(a[:0], x.at), cowrie.AppendIPv4(b[:0], y.at))
+	}) {
+		list = append(list, Count{string(cowrie.AppendIPv4(nil, c.at)), c.n})
+	}
+	return first(n, slices.Values(list), moreFrequent)
 }
 
 // first returns the n first values in an order, in which no two are the same.

@@ -95,6 +95,7 @@ type appending struct {
 	files         map[string]*cowrie.File
 	kept          map[string]*cowrie.File // rows of files that are known without asking
 	sightings     []sightingRow
+	added         []addedSighting // those that are new
 	days          map[cowrie.DayKey]*cowrie.SensorDay
 	verdicts      []cowrie.Verdict
 	answered      bool // the verdicts are answers: when to ask again is reckoned already
@@ -136,9 +137,10 @@ func (o *openSegment) takes(size int, last cowrie.Time) bool {
 // sessionRow is a session that this batch adds to.
 type sessionRow struct {
 	session    *cowrie.Session
-	known      bool        // it was there before the batch
-	began      cowrie.Time // as it was then
-	fresh      int64       // events that this batch adds
+	known      bool            // it was there before the batch
+	was        *cowrie.Session // as it was then, without its commands
+	flagged    bool            // cowrieprocessor says that it is one of DShield's
+	fresh      int64           // events that this batch adds
 	segments   segmentSet
 	inSegments int64 // events that are in segments, those of this batch too
 	delta      map[string]*cowrie.CommandStat

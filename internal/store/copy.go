@@ -43,6 +43,10 @@ func (s *Store) BeginCopy(ctx context.Context, takenOver string, j *cowrie.Job) 
 		return ErrNotEmpty
 	}
 	return s.adding(ctx, func(a *appending) error {
+		// That a day has no sessions is nothing to keep.
+		if err := a.exec(`DELETE FROM report_days`); err != nil {
+			return err
+		}
 		for _, t := range append(slices.Clone(tables), table{name: "maintenance"}) {
 			var where conditions
 			if t.where != "" {
@@ -55,9 +59,6 @@ func (s *Store) BeginCopy(ctx context.Context, takenOver string, j *cowrie.Job) 
 			if any {
 				return ErrNotEmpty
 			}
-		}
-		if err := a.exec(`DELETE FROM report_days`); err != nil {
-			return err
 		}
 		if takenOver != "" {
 			if err := a.exec(`INSERT INTO schema_state ("key", value) VALUES ($1, $2)`, TakenOverKey, takenOver); err != nil {

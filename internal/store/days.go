@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/binary"
 	"errors"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -64,9 +65,7 @@ func (a *appending) flushDays() error {
 	fresh, more := a.insert("login_stats", columns...), a.insert("login_stats", columns...)
 	more.tail = " ON CONFLICT (day, sensor, " + a.s.engine.LoginKey + `) DO UPDATE SET
 		attempts = login_stats.attempts + excluded.attempts, successes = login_stats.successes + excluded.successes`
-	for _, key := range slices.SortedFunc(maps.Keys(a.days), func(x, y cowrie.DayKey) int {
-		return cmp.Or(cmp.Compare(x.Day, y.Day), strings.Compare(x.Sensor, y.Sensor))
-	}) {
+	for _, key := range slices.SortedFunc(maps.Keys(a.days), compareDays) {
 		day, to := a.days[key], fresh
 		if known[key] {
 			// Nobody else writes meanwhile: what was read is what is there.
@@ -96,31 +95,16 @@ func (a *appending) flushDays() error {
 
 // knownDays returns which of the days there are already, and adds their quarters.
 func (a *appending) knownDays() (map[cowrie.DayKey]bool, error) {
-	days, sensors := map[any]bool{}, map[any]bool{}
-	for key := range a.days {
-		days[dayText(key.Day)], sensors[key.Sensor] = true, true
-	}
 	known := map[cowrie.DayKey]bool{}
-	err := inLists(slices.Collect(maps.Keys(days)), func(dayList string, dayArgs []any) error {
-		return inLists(slices.Collect(maps.Keys(sensors)), func(sensorList string, sensorArgs []any) error {
-			rows, err := a.query(`SELECT day, sensor, quarters FROM sensor_days
-				WHERE day IN (`+dayList+`) AND sensor IN (`+sensorList+`)`, slices.Concat(dayArgs, sensorArgs)...)
-			if err != nil {
-				return err
-			}
-			for rows.Next() {
-				var key cowrie.DayKey
-				var packed []byte
-				if err := rows.Scan(scanDay{&key.Day}, &key.Sensor, &packed); err != nil {
-					return err
-				}
-				if day := a.days[key]; day != nil {
-					known[key] = true
-					day.AddQuarters(unpackQuarters(packed))
-				}
-			}
-			return rows.Err()
-		})
+	err := a.ofDays(maps.Keys(a.days), `SELECT day, sensor, quarters FROM sensor_days WHERE `, "", func(scan func(...any) error) error {
+		var key cowrie.DayKey
+		var packed []byte
+		err := scan(scanDay{&key.Day}, &key.Sensor, &packed)
+		if day := a.days[key]; day != nil {
+			known[key] = true
+			day.AddQuarters(unpackQuarters(packed))
+		}
+		return err
 	})
 	return known, err
 }
@@ -150,17 +134,22 @@ func (a *appending) remakeDay(day cowrie.Time) error {
 	return a.flushDays()
 }
 
-// forgetDays deletes what reports kept of days.
-func (a *appending) forgetDays(days map[cowrie.Time]bool) error {
-	var list []any
-	for day := range days {
-		if day != cowrie.NoTime {
-			list = append(list, dayText(day))
-		}
+// ofDays calls f for each row of a query that has one of some days, and one of some sensors.
+func (a *appending) ofDays(keys iter.Seq[cowrie.DayKey], query, behind string, f func(scan func(...any) error) error) error {
+	days, sensors := map[any]bool{}, map[any]bool{}
+	for key := range keys {
+		days[dayText(key.Day)], sensors[key.Sensor] = true, true
 	}
-	return inLists(list, func(list string, args []any) error {
-		return a.later(`DELETE FROM report_days WHERE day IN (`+list+`)`, args...)
+	return inLists(slices.Collect(maps.Keys(days)), func(dayList string, dayArgs []any) error {
+		return inLists(slices.Collect(maps.Keys(sensors)), func(sensorList string, sensorArgs []any) error {
+			return a.ask(a.ctx, query+`day IN (`+dayList+`) AND sensor IN (`+sensorList+`)`+behind, slices.Concat(dayArgs, sensorArgs), f)
+		})
 	})
+}
+
+// compareDays puts days in order.
+func compareDays(x, y cowrie.DayKey) int {
+	return cmp.Or(cmp.Compare(x.Day, y.Day), strings.Compare(x.Sensor, y.Sensor))
 }
 
 // packQuarters returns quarters as a column holds them: three numbers each, as

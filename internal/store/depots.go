@@ -150,6 +150,7 @@ func (a *appending) diskSightings(sensor string, found []cowrie.Found) error {
 		switch {
 		case !known:
 			a.tally.Sightings++
+			a.added = append(a.added, addedSighting{Sighting: sighting})
 			a.files[shasum] = cowrie.NewFile(sighting)
 			key := sightingKey(sighting)
 			if err := insert.row(shasum, "", orNull(sensor), string(cowrie.Disk), timeText(sighting.SeenAt), key[:]); err != nil {

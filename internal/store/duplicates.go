@@ -288,16 +288,22 @@ func (a *appending) lookUpSessions(g *cowrie.Gathered) error {
 		}
 	}
 	return inLists(ids, func(list string, args []any) error {
-		rows, err := a.query(`SELECT `+sessionColumns+` FROM session_summaries s WHERE s.session_id IN (`+list+`)`, args...)
+		rows, err := a.query(`SELECT s.dshield_flagged, `+sessionColumns+` FROM session_summaries s WHERE s.session_id IN (`+list+`)`, args...)
 		if err != nil {
 			return err
 		}
 		for rows.Next() {
-			s, segments, inSegments, err := scanSession(rows.Scan)
+			row := &sessionRow{known: true}
+			var err error
+			row.session, row.segments, row.inSegments, err = scanSession(func(into ...any) error {
+				return rows.Scan(append([]any{&row.flagged}, into...)...)
+			})
 			if err != nil {
 				return err
 			}
-			a.sessions[s.ID] = &sessionRow{session: s, known: true, began: s.First, segments: segments, inSegments: inSegments}
+			was := *row.session
+			row.was = &was
+			a.sessions[was.ID] = row
 		}
 		return rows.Err()
 	})

@@ -3,7 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
-	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -179,48 +179,50 @@ type FileFacts struct {
 // topValues is how many values of a column FileFacts name.
 const topValues = 10
 
-// FileFacts returns what the sightings of a file have in common. There may be
-// hundreds of thousands of them: one pass over them is quicker than asking the
-// database for each fact.
+// FileFacts returns what the sightings of a file have in common.
 func (s *Store) FileFacts(ctx context.Context, shasum string) (*FileFacts, error) {
-	facts := &FileFacts{}
-	var columns [7]map[string]int64
-	for i := range columns {
-		columns[i] = map[string]int64{}
-	}
-	var raw [len(columns)]sql.RawBytes
-	into := make([]any, len(raw))
-	for i := range raw {
-		into[i] = &raw[i]
-	}
-	err := s.each(ctx, `SELECT session_id, src_ip, sensor, filename, destfile, download_url, kind
-		FROM file_sightings WHERE shasum = $1`, []any{shasum}, func(scan func(...any) error) error {
-		if err := scan(into...); err != nil {
-			return err
+	pieces, err := s.keptSightings(ctx, s.each, shasum)
+	facts, damage := factsOf(pieces)
+	// What is damaged is told by verify; the sightings are there.
+	if errors.Is(err, errDamagedSums) || err == nil && (len(pieces) == 0 || damage != nil) {
+		var counted []byte
+		if counted, err = countSightings(ctx, s.each, shasum); err == nil {
+			facts, err = factsOf([][]byte{counted})
 		}
-		for i, v := range raw {
-			if len(v) > 0 {
-				columns[i][string(v)]++
-			}
+	}
+	return facts, err
+}
+
+// factsOf adds up the sums of a file's sightings.
+func factsOf(pieces [][]byte) (*FileFacts, error) {
+	f := &FileFacts{}
+	lists := map[cowrie.SumOf]*[]Count{cowrie.SumAddress: &f.TopAddresses, cowrie.SumIPv4: &f.TopAddresses, cowrie.SumSensor: &f.TopSensors,
+		cowrie.SumFilename: &f.Names, cowrie.SumDestfile: &f.Paths, cowrie.SumURL: &f.URLs, cowrie.SumKind: &f.Kinds}
+	err := cowrie.EachSum(func(sum *cowrie.Sum) {
+		value := sum.Text
+		switch sum.Of {
+		case cowrie.SumBrought:
+			f.Sessions = sum.N
+		case cowrie.SumIPv4:
+			value = cowrie.AppendIPv4(nil, uint32(sum.Number))
+			f.Addresses++
+		case cowrie.SumAddress:
+			f.Addresses++
+		case cowrie.SumSensor:
+			f.Sensors++
 		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
+		if list := lists[sum.Of]; list != nil {
+			*list = append(*list, Count{string(value), sum.N})
+		}
+	}, pieces...)
+	for _, list := range lists {
+		*list = top(*list)
 	}
-	facts.Sessions, facts.Addresses, facts.Sensors = int64(len(columns[0])), int64(len(columns[1])), int64(len(columns[2]))
-	for i, list := range []*[]Count{&facts.TopAddresses, &facts.TopSensors, &facts.Names, &facts.Paths, &facts.URLs, &facts.Kinds} {
-		*list = top(columns[i+1])
-	}
-	return facts, nil
+	return f, err
 }
 
 // top returns the most frequent values.
-func top(counts map[string]int64) []Count {
-	var list []Count
-	for v, n := range counts {
-		list = append(list, Count{v, n})
-	}
+func top(list []Count) []Count {
 	slices.SortFunc(list, func(a, b Count) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Value, b.Value))
 	})

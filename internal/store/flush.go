@@ -2,6 +2,7 @@ package store
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"database/sql"
 	"slices"
@@ -64,6 +65,9 @@ func (a *appending) flushSightings() error {
 			continue
 		}
 		known.keys[sightingID{s.Session, s.key}] = true
+		bringing := brought{s.Session, s.Shasum}
+		a.added = append(a.added, addedSighting{s.Sighting, s.Session != "" && !known.brought[bringing]})
+		known.brought[bringing] = true
 		a.tally.Sightings++
 		if f := a.files[s.Shasum]; f != nil {
 			f.Add(cowrie.NewFile(s.Sighting))
@@ -131,8 +135,12 @@ type knownSightings struct {
 	keys map[sightingID]bool
 	// Those that stand in segments, by what they have in common with the copy
 	// of their event that cowrieprocessor stored.
-	alike map[sightingLikeness]bool
+	alike   map[sightingLikeness]bool
+	brought map[brought]bool
 }
+
+// brought says that a session brought a file.
+type brought struct{ session, shasum string }
 
 type sightingLikeness struct {
 	session, shasum string
@@ -148,7 +156,7 @@ func (k *knownSightings) has(s *sightingRow) bool {
 // knownSightings returns the stored sightings of the sessions that this batch
 // adds sightings to. A session that is new has none.
 func (a *appending) knownSightings() (*knownSightings, error) {
-	known := &knownSightings{map[sightingID]bool{}, map[sightingLikeness]bool{}}
+	known := &knownSightings{map[sightingID]bool{}, map[sightingLikeness]bool{}, map[brought]bool{}}
 	if len(a.sightings) == 0 {
 		return known, nil
 	}
@@ -179,6 +187,7 @@ func (a *appending) knownSightings() (*knownSightings, error) {
 			if err := rows.Scan(&like.session, &key, &like.shasum, &like.kind, scanTime{&like.seenAt}, &segment); err != nil {
 				return err
 			}
+			known.brought[brought{like.session, like.shasum}] = true
 			if len(key) == 16 {
 				known.keys[sightingID{like.session, [16]byte(key)}] = true
 			}
@@ -196,6 +205,9 @@ func (a *appending) knownSightings() (*knownSightings, error) {
 func (a *appending) flushSessions() error {
 	order := make([]*sessionRow, 0, len(a.sessions))
 	for _, row := range a.sessions {
+		if row.known && row.fresh == 0 && !row.derived {
+			continue // looked up, but all of its events were known
+		}
 		order = append(order, row)
 	}
 	slices.SortFunc(order, func(x, y *sessionRow) int {
@@ -206,16 +218,12 @@ func (a *appending) flushSessions() error {
 		"username", "password", "login_at", "login_successes", "file_uploads", "failed_transfers", "shared_id",
 		"segments", "segment_events")
 	commands := a.insert("command_stats", "session_id", "command_normalized", "occurrences", "first_seen", "last_seen")
-	days := map[cowrie.Time]bool{}
+	sums, err := a.sumChanges(order)
+	if err != nil {
+		return err
+	}
 	for _, row := range order {
 		s := row.session
-		if row.known && row.fresh == 0 && !row.derived {
-			continue // looked up, but all of its events were known
-		}
-		days[cowrie.Day(s.First)] = true
-		if row.known {
-			days[cowrie.Day(row.began)] = true
-		}
 		if row.known {
 			if err := a.updateSession(row); err != nil {
 				return err
@@ -239,7 +247,7 @@ func (a *appending) flushSessions() error {
 	if err := commands.done(); err != nil {
 		return err
 	}
-	return a.forgetDays(days)
+	return a.addSums(sums)
 }
 
 // sessionValues are the columns of a session behind its id.
@@ -313,6 +321,7 @@ func (a *appending) flushFiles() error {
 	if err != nil {
 		return err
 	}
+	had := map[string]int64{} // sightings
 	shasums := sortedKeys(a.files)
 	files := make([]*cowrie.File, 0, len(shasums))
 	lookups := a.insert("lookups", "source", "shasum", "state", "updated_at")
@@ -322,6 +331,7 @@ func (a *appending) flushFiles() error {
 		f := a.files[shasum]
 		if have := stored[shasum]; have != nil {
 			before := *have
+			had[shasum] = before.Sightings
 			have.Add(f)
 			if a.files[shasum], f = have, have; *have == before {
 				continue
@@ -339,7 +349,10 @@ func (a *appending) flushFiles() error {
 	if err := lookups.done(); err != nil {
 		return err
 	}
-	return a.writeFiles(files...)
+	if err := a.writeFiles(files...); err != nil {
+		return err
+	}
+	return a.flushFileSums(had)
 }
 
 // writeFiles stores rows of files, in place of those that are there.
@@ -495,6 +508,21 @@ func (in *inserter) write(rows int) error {
 	err := in.a.later(query, args...)
 	in.args = in.args[:copy(in.args, in.args[n:])]
 	return err
+}
+
+// ask calls f for each row of a query of this transaction.
+func (a *appending) ask(_ context.Context, query string, args []any, f func(scan func(...any) error) error) error {
+	rows, err := a.query(query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := f(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 // query runs a prepared statement of this transaction.

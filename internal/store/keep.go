@@ -8,14 +8,14 @@ import (
 	"midden/internal/cowrie"
 )
 
-// What a report made of a day is kept as long as it is true. Whoever stores sessions deletes
-// what was kept of their days (forgetDays). So a day is claimed before it is looked at, and
-// what was made of it is stored only if the claim is still there.
+// A report that has counted the sessions of a day leaves that to the next one, unless they have
+// changed meanwhile: it claims the day before it looks at it, and whoever stores one of its
+// sessions deletes the claim (forgetDay).
 
-// ClaimDays claims those of some days of which nothing of a version is kept. They are to be
-// looked at in a View that is made afterwards. The claim is nil if nothing can be kept: the
-// database cannot be written, or another program may write to it that knows nothing of this.
-func (s *Store) ClaimDays(ctx context.Context, days []cowrie.Time, version int) (claim []byte, err error) {
+// ClaimDays claims those of some days of which nothing is kept. They are to be counted in a View
+// that is made afterwards. The claim is nil if nothing can be kept: the database cannot be
+// written, or another program may write to it that knows nothing of this.
+func (s *Store) ClaimDays(ctx context.Context, days []cowrie.Time) (claim []byte, err error) {
 	if s.engine.Raw != nil {
 		return nil, nil // cowrieprocessor may still be at work
 	}
@@ -25,8 +25,8 @@ func (s *Store) ClaimDays(ctx context.Context, days []cowrie.Time, version int) 
 		list = append(list, dayText(day))
 	}
 	err = inLists(list, func(list string, args []any) error {
-		return s.each(ctx, `SELECT day FROM report_days WHERE day IN (`+list+`) AND sensor = '' AND body IS NOT NULL AND version = ?`,
-			append(args, version), func(scan func(...any) error) error {
+		return s.each(ctx, `SELECT day FROM report_days WHERE day IN (`+list+`) AND maker IS NULL AND version = ?`,
+			append(args, cowrie.SumsVersion), func(scan func(...any) error) error {
 				var day cowrie.Time
 				err := scan(scanDay{&day})
 				kept[day] = true
@@ -47,11 +47,10 @@ func (s *Store) ClaimDays(ctx context.Context, days []cowrie.Time, version int) 
 		if kept[day] {
 			continue
 		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM report_days WHERE day = $1`, dayText(day)); err != nil {
-			return nil, ctx.Err()
-		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO report_days (day, sensor, version, maker) VALUES ($1, '', $2, $3)`,
-			dayText(day), version, claim); err != nil {
+		// Meanwhile somebody may have begun to keep it.
+		if _, err := tx.ExecContext(ctx, `INSERT INTO report_days (day, version, maker) VALUES ($1, $2, $3) ON CONFLICT (day) DO UPDATE
+			SET version = excluded.version, maker = excluded.maker WHERE report_days.maker IS NOT NULL OR report_days.version <> excluded.version`,
+			dayText(day), cowrie.SumsVersion, claim); err != nil {
 			return nil, ctx.Err()
 		}
 	}
@@ -61,24 +60,31 @@ func (s *Store) ClaimDays(ctx context.Context, days []cowrie.Time, version int) 
 	return claim, nil
 }
 
-// KeepDay keeps what was made of a day that was claimed: of each sensor, and under "" of all
-// of them together. If the day has changed meanwhile nothing happens.
-func (s *Store) KeepDay(ctx context.Context, claim []byte, day cowrie.Time, version int, bodies map[string][]byte) error {
+// reportLevel is the level of pieces that reports make: they are not to be written again with
+// the next few.
+const reportLevel = 2
+
+// KeepDay keeps what the sessions of a day add up to, which was claimed: packed, of each sensor.
+// If the day has changed meanwhile nothing happens.
+func (s *Store) KeepDay(ctx context.Context, claim []byte, day cowrie.Time, sums map[string][]byte) error {
 	packed := map[string][]byte{}
-	for sensor, body := range bodies {
-		packed[sensor] = s.seal.seal(body).blob
+	for sensor, body := range sums {
+		packed[sensor] = s.sealSums(body)
 	}
 	return s.inTx(ctx, func(tx *sql.Tx) error {
-		r, err := tx.ExecContext(ctx, `DELETE FROM report_days WHERE day = $1 AND sensor = '' AND maker = $2`, dayText(day), claim)
+		r, err := tx.ExecContext(ctx, `UPDATE report_days SET maker = NULL WHERE day = $1 AND maker = $2`, dayText(day), claim)
 		if err != nil {
 			return err
 		}
 		if n, err := r.RowsAffected(); err != nil || n == 0 {
 			return err
 		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM session_sums WHERE day = $1`, dayText(day)); err != nil {
+			return err
+		}
 		for _, sensor := range sortedKeys(packed) {
-			if _, err := tx.ExecContext(ctx, `INSERT INTO report_days (day, sensor, version, body) VALUES ($1, $2, $3, $4)`,
-				dayText(day), sensor, version, packed[sensor]); err != nil {
+			if _, err := tx.ExecContext(ctx, `INSERT INTO session_sums (day, sensor, level, piece, body) VALUES ($1, $2, $3, 0, $4)`,
+				dayText(day), sensor, reportLevel, packed[sensor]); err != nil {
 				return err
 			}
 		}

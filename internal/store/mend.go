@@ -49,6 +49,11 @@ func (s *Store) Mend(ctx context.Context, m *cowrie.Mend) error {
 				return err
 			}
 		}
+		for _, day := range m.Sums {
+			if err := a.forgetDay(day); err != nil {
+				return err
+			}
+		}
 		a.verdicts = m.Verdicts
 		return a.flushVerdicts()
 	})
@@ -102,11 +107,16 @@ func (a *appending) remakeFile(shasum string) error {
 	}
 	delete(a.files, shasum)
 	if file == nil {
-		if err := a.exec(`DELETE FROM files WHERE shasum = $1`, shasum); err != nil {
-			return err
+		for _, table := range []string{"files", "file_sums"} {
+			if err := a.exec(`DELETE FROM `+table+` WHERE shasum = $1`, shasum); err != nil {
+				return err
+			}
 		}
 		return a.changedFile(shasum)
 	}
 	a.files[shasum] = file // so that its verdicts are shown
-	return a.writeFiles(file)
+	if err := a.writeFiles(file); err != nil {
+		return err
+	}
+	return a.remakeFileSums(file)
 }

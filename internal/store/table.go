@@ -18,15 +18,16 @@ type table struct {
 	name string
 	// old: cowrieprocessor has it, too.
 	old bool
+	// kept: reports add to it, too.
+	kept bool
 	// without are columns that say nothing in another database, or are made there.
 	without []string
-	// where leaves out rows that are there already.
+	// where leaves out rows that are there already, or are of nobody's use there.
 	where string
 }
 
-// tables are all tables but maintenance, which is of its own database, and
-// report_days, which is made when it is asked for, in the order in which they are
-// copied. Each has a primary key.
+// tables are all tables but maintenance, which is of its own database, in the order
+// in which they are copied. Each has a primary key.
 var tables = []table{
 	{name: "schema_state", where: `"key" <> 'schema_version'`},
 	{name: "sources"},
@@ -38,9 +39,12 @@ var tables = []table{
 	{name: "dead_letter_events", old: true},
 	{name: "files"},
 	{name: "file_sightings"},
+	{name: "file_sums"},
 	{name: "file_verdicts"},
 	{name: "sensor_days"},
 	{name: "login_stats"},
+	{name: "report_days", kept: true, without: []string{"maker"}, where: `maker IS NULL`},
+	{name: "session_sums", kept: true},
 	{name: "depots"},
 	{name: "depot_entries"},
 	{name: "lookups", without: []string{"leased_until"}},
@@ -62,6 +66,17 @@ func tableOf(name string) *table {
 func Tables(old bool) (names []string) {
 	for _, t := range tables {
 		if t.old || !old {
+			names = append(names, t.name)
+		}
+	}
+	return names
+}
+
+// SameTables returns the names of the tables that are the same in two copies, whatever reports
+// were made of them.
+func SameTables() (names []string) {
+	for _, t := range tables {
+		if !t.kept {
 			names = append(names, t.name)
 		}
 	}

@@ -63,6 +63,10 @@ func (s scanTime) Scan(src any) error {
 type scanText struct{ s *string }
 
 func (s scanText) Scan(src any) error {
+	if text, ok := src.(string); ok {
+		*s.s = text
+		return nil
+	}
 	var n sql.NullString
 	err := n.Scan(src)
 	*s.s = n.String

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"strconv"
+	"strings"
 
 	"midden/internal/cowrie"
 )
@@ -77,32 +78,15 @@ func (v *View) one(ctx context.Context, query string, args []any, into ...any) e
 // within are the conditions for rows whose time is in a span, and whose sensor is its.
 func within(column, sensor string, text func(cowrie.Time) string, span cowrie.Span) *conditions {
 	var where conditions
-	where.times(column, text(span.From), text(span.To))
+	until := ""
+	if span.To <= cowrie.MaxTime { // behind the last day there is no text of a time
+		until = text(span.To)
+	}
+	where.times(column, text(span.From), until)
 	if span.Sensor != "" {
 		where.add(sensor+" = ?", span.Sensor)
 	}
 	return &where
-}
-
-// Sessions calls f for each session that began in a span, and tells whether cowrieprocessor
-// flagged it as one of DShield's. It is valid until the next, and has what reports count; its
-// id only if it has so many commands.
-func (v *View) Sessions(ctx context.Context, span cowrie.Span, commands int64, f func(s *cowrie.Session, dshield bool) error) error {
-	where := within("first_event_at", "sensor", cowrie.Time.SQL, span)
-	s := &cowrie.Session{}
-	var dshield bool
-	// SQLite's driver leaves a time alone that is an expression; of another one it would look
-	// for the form, which scanTime knows. What is not needed is not read: there are millions.
-	return v.each(ctx, `SELECT CASE WHEN command_count >= `+strconv.FormatInt(commands, 10)+` THEN session_id ELSE '' END,
-		coalesce(first_event_at, first_event_at), coalesce(sensor, ''), coalesce(src_ip, ''), coalesce(protocol, ''),
-		coalesce(client_version, ''), coalesce(duration_ms, -1), command_count, file_downloads, file_uploads, login_attempts,
-		login_successes, dshield_flagged FROM session_summaries`+where.clause(), where.args, func(scan func(...any) error) error {
-		if err := scan(&s.ID, scanTime{&s.First}, &s.Sensor, &s.SrcIP, &s.Protocol, &s.ClientVersion, &s.Duration,
-			&s.Commands, &s.Downloads, &s.Uploads, &s.LoginAttempts, &s.LoginSuccesses, &dshield); err != nil {
-			return err
-		}
-		return f(s, dshield)
-	})
 }
 
 // SessionsOf calls f for those of some sessions that there are.
@@ -125,22 +109,6 @@ func anys(texts []string) []any {
 		list[i] = s
 	}
 	return list
-}
-
-// Commands calls f for each command of each session that began in a span.
-func (v *View) Commands(ctx context.Context, span cowrie.Span, f func(sensor, session, command string, occurrences int64) error) error {
-	where := within("s.first_event_at", "s.sensor", cowrie.Time.SQL, span)
-	where.add("s.command_count > 0")
-	var sensor, session, command string
-	var n int64
-	return v.each(ctx, `SELECT coalesce(s.sensor, ''), c.session_id, c.command_normalized, c.occurrences
-		FROM session_summaries s JOIN command_stats c ON c.session_id = s.session_id`+where.clause(), where.args,
-		func(scan func(...any) error) error {
-			if err := scan(&sensor, &session, &command, &n); err != nil {
-				return err
-			}
-			return f(sensor, session, command, n)
-		})
 }
 
 // SensorDays calls f for what each sensor logged on each day of a span, but for its
@@ -174,9 +142,10 @@ func (v *View) LastEvents(ctx context.Context, day cowrie.Time, f func(sensor st
 func (v *View) Logins(ctx context.Context, span cowrie.Span, f func(*cowrie.Login) error) error {
 	where := within("day", "sensor", dayText, span)
 	l := &cowrie.Login{}
+	into := []any{&l.Username, &l.Password, &l.Attempts, &l.Successes}
 	return v.each(ctx, `SELECT username, password, attempts, successes FROM login_stats`+where.clause(), where.args,
 		func(scan func(...any) error) error {
-			if err := scan(&l.Username, &l.Password, &l.Attempts, &l.Successes); err != nil {
+			if err := scan(into...); err != nil {
 				return err
 			}
 			return f(l)
@@ -254,11 +223,18 @@ func (v *View) Seen(ctx context.Context, span cowrie.Span, f func(*cowrie.Sighti
 	where := within("x.seen_at", "x.sensor", cowrie.Time.String, span)
 	where.add(thatCount)
 	s := &cowrie.Sighting{}
-	return v.each(ctx, `SELECT x.shasum, x.session_id, x.kind, x.seen_at, coalesce(x.filename, ''), coalesce(x.destfile, ''),
-		coalesce(x.download_url, '') FROM file_sightings x`+where.clause(), where.args, func(scan func(...any) error) error {
-		if err := scan(&s.Shasum, &s.Session, (*string)(&s.Kind), scanTime{&s.SeenAt}, &s.Filename, &s.Destfile, &s.URL); err != nil {
+	// There may be millions, and SQLite takes as long to hand over a column as to find a row: what
+	// is never NULL comes as one text.
+	var text string
+	into := []any{&text, scanTime{&s.SeenAt}, scanText{&s.Filename}, scanText{&s.Destfile}, scanText{&s.URL}}
+	return v.each(ctx, `SELECT x.kind || ' ' || x.shasum || ' ' || x.session_id, x.seen_at, x.filename, x.destfile, x.download_url
+		FROM file_sightings x`+where.clause(), where.args, func(scan func(...any) error) error {
+		if err := scan(into...); err != nil {
 			return err
 		}
+		kind, rest, _ := strings.Cut(text, " ")
+		s.Kind = cowrie.Kind(kind)
+		s.Shasum, s.Session, _ = strings.Cut(rest, " ")
 		return f(s)
 	})
 }
@@ -375,21 +351,31 @@ func (v *View) RawLeft(ctx context.Context) (n int64, err error) {
 	return n, err
 }
 
-// KeptDay returns what was kept of a day: of all sensors together or of one. Of a sensor
-// that had no sessions the body is nil. It reports false if nothing was kept.
-func (v *View) KeptDay(ctx context.Context, key cowrie.DayKey, version int) (body []byte, kept bool, err error) {
-	err = v.each(ctx, `SELECT s.body FROM report_days d LEFT JOIN report_days s ON s.day = d.day AND s.sensor = $1
-		WHERE d.day = $2 AND d.sensor = '' AND d.body IS NOT NULL AND d.version = $3`,
-		[]any{key.Sensor, dayText(key.Day), version}, func(scan func(...any) error) error {
-			var packed sql.RawBytes
-			if err := scan(&packed); err != nil || packed == nil {
-				kept = err == nil
-				return err
-			}
-			var err error
-			body, err = v.s.seal.dec.DecodeAll(packed, nil)
-			kept = err == nil // what is damaged is made again
-			return nil
-		})
-	return body, kept, err
+// SessionSums calls f for each sensor of a day, or for one, with what its sessions add up to, in
+// pieces. It reports false if that is not kept.
+func (v *View) SessionSums(ctx context.Context, day cowrie.DayKey, f func(sensor string, pieces [][]byte) error) (kept bool, err error) {
+	return v.s.keptSums(ctx, v.each, day, f)
+}
+
+// CountSessions returns what the sessions of each sensor add up to that began in a span, packed.
+func (v *View) CountSessions(ctx context.Context, span cowrie.Span) (map[string][]byte, error) {
+	return countSessions(ctx, v.each, span)
+}
+
+// Busiest calls f for the sessions with the most commands of those that began in a span and ran
+// more than so many, at the most limit of them.
+func (v *View) Busiest(ctx context.Context, span cowrie.Span, more int64, limit int, f func(id string, commands int64) error) error {
+	where := within("first_event_at", "sensor", cowrie.Time.SQL, span)
+	// By these words the database knows that the index of busy sessions will do.
+	where.add(`command_count >= ` + strconv.Itoa(cowrie.ManyCommands))
+	where.add(`command_count > ?`, more)
+	var id string
+	var n int64
+	return v.each(ctx, `SELECT session_id, command_count FROM session_summaries`+where.clause()+
+		` ORDER BY command_count DESC, session_id LIMIT `+strconv.Itoa(limit), where.args, func(scan func(...any) error) error {
+		if err := scan(&id, &n); err != nil {
+			return err
+		}
+		return f(id, n)
+	})
 }

@@ -20,7 +20,7 @@ import (
 
 // Dump returns the canonical text of a database. db is a connection of its own
 // to the database that s has open. It fails the test if a sighting does not
-// lead to its event.
+// lead to its event, or if what is kept of a day is not what its sessions add up to.
 func Dump(t testing.TB, s *store.Store, db *sql.DB) string {
 	t.Helper()
 	var out []string
@@ -67,8 +67,32 @@ func Dump(t testing.TB, s *store.Store, db *sql.DB) string {
 			t.Errorf("the sighting of %s in session %q leads to the wrong event: %s", ref[1], ref[2], text)
 		}
 	}
+	Sums(t, s)
 	slices.Sort(out)
 	return strings.Join(out, "\n") + "\n"
+}
+
+// Sums fails the test if something else is kept of a day than its sessions add up to, or of a file than
+// its sightings do.
+func Sums(t testing.TB, s *store.Store) {
+	t.Helper()
+	snapshot, err := s.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer snapshot.Close()
+	if err := snapshot.WrongSums(t.Context(), func(w *cowrie.WrongSums) error {
+		t.Errorf("of %s on %q %d sessions are kept, and %d counted: %v", w.Day, w.Sensor, w.Kept, w.Counted, w.Damage)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := snapshot.WrongFileSums(t.Context(), func(shasum string, damage error) error {
+		t.Errorf("of file %s something else is kept than its sightings add up to: %v", shasum, damage)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func rows(t testing.TB, db *sql.DB, query string) (out []string) {

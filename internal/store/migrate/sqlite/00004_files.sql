@@ -17,6 +17,7 @@ ALTER TABLE session_summaries ADD COLUMN failed_transfers INTEGER NOT NULL DEFAU
 ALTER TABLE session_summaries ADD COLUMN shared_id BOOLEAN NOT NULL DEFAULT 0;
 ALTER TABLE session_summaries ADD COLUMN segments TEXT;
 ALTER TABLE session_summaries ADD COLUMN segment_events INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX ix_session_summaries_busy ON session_summaries (first_event_at, command_count) WHERE command_count >= 10;
 
 ALTER TABLE dead_letter_events ADD COLUMN source_id INTEGER;
 ALTER TABLE dead_letter_events ADD COLUMN length INTEGER;
@@ -146,6 +147,16 @@ CREATE TABLE file_sightings (
 CREATE INDEX ix_file_sightings_shasum ON file_sightings (shasum, seen_at);
 CREATE INDEX ix_file_sightings_seen ON file_sightings (seen_at);
 
+-- What the sightings of a file add up to, of files with many. Pieces that add up: 8 of a level
+-- become one of the next.
+CREATE TABLE file_sums (
+    shasum TEXT NOT NULL,
+    level  INTEGER NOT NULL,
+    piece  INTEGER NOT NULL,
+    body   BLOB NOT NULL,
+    PRIMARY KEY (shasum, level, piece)
+);
+
 CREATE TABLE file_verdicts (
     id             INTEGER PRIMARY KEY,
     shasum         TEXT NOT NULL,
@@ -188,15 +199,22 @@ CREATE TABLE login_stats (
     PRIMARY KEY (day, sensor, username, password)
 ) WITHOUT ROWID;
 
--- What the sessions that began on a UTC day add up to, kept when a report asked for it,
--- until one of them changes.
+-- Of which UTC days session_sums tells what the sessions add up to that began on them: of
+-- all but those that a report is still at work on, its maker.
 CREATE TABLE report_days (
-    day     TEXT NOT NULL,
-    sensor  TEXT NOT NULL,
+    day     TEXT NOT NULL PRIMARY KEY,
     version INTEGER NOT NULL,
-    maker   BLOB,
-    body    BLOB,
-    PRIMARY KEY (day, sensor)
+    maker   BLOB
+) WITHOUT ROWID;
+
+-- Pieces that add up. 8 pieces of a level become one of the next.
+CREATE TABLE session_sums (
+    day    TEXT NOT NULL,
+    sensor TEXT NOT NULL,
+    level  INTEGER NOT NULL,
+    piece  INTEGER NOT NULL,
+    body   BLOB NOT NULL,
+    PRIMARY KEY (day, sensor, level, piece)
 );
 
 -- A depot is where a sensor's files lie: its downloads directory, or an archive
