@@ -216,6 +216,14 @@ func TestKeptOfBothDays(t *testing.T) {
 func TestClaims(t *testing.T) {
 	db := newDatabase(t)
 	day := at(t, "2026-03-10T00:00:00Z")
+	if claim, err := db.ClaimDays(t.Context(), []cowrie.Time{day}); claim != nil || err != nil {
+		t.Errorf("a day without sessions is claimed, %v", err)
+	}
+	if days := db.sound(t); len(days) != 1 {
+		t.Errorf("%q are kept", days)
+	}
+	db.load(t, typing("r", "2026-03-10T00:00:01Z", "id")...)
+	db.forget(t)
 	claim := func() []byte {
 		t.Helper()
 		claim, err := db.ClaimDays(t.Context(), []cowrie.Time{day})

@@ -1,6 +1,7 @@
 package report_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"midden/internal/cowrie"
 	"midden/internal/report"
 	"midden/internal/report/reporttest"
 	"midden/internal/store/migrate"
@@ -104,6 +106,38 @@ func TestHostile(t *testing.T) {
 				t.Errorf("%s:\n%s", name, diff)
 			}
 		}
+	}
+}
+
+// TestAnySession: of a sighting, which comes in few columns, the session is told as it is.
+func TestAnySession(t *testing.T) {
+	want := []string{"", "\x00", "a b", "a\x00b", "\U0010FF00x", "\U0010FF01", `\x00`, "download"}
+	db := newDatabase(t)
+	for i, id := range want {
+		text, err := json.Marshal(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		db.load(t, bytes.Replace(download("id", "2026-03-10T10:00:00Z", i), []byte(`"id"`), text, 1))
+	}
+	v, err := db.View(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	var got []string
+	if err := v.Seen(t.Context(), cowrie.Span{From: at(t, "2026-03-10T00:00:00Z"), To: at(t, "2026-03-11T00:00:00Z")}, func(s *cowrie.Sighting) error {
+		i := slices.Index(want, s.Session)
+		if got = append(got, s.Session); i >= 0 && (s.Shasum != hash(i) || s.Kind != cowrie.Download || s.URL == "") {
+			t.Errorf("%+v", s)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, slices.Sorted(slices.Values(want))) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 

@@ -13,8 +13,9 @@ import (
 // sessions deletes the claim (forgetDay).
 
 // ClaimDays claims those of some days of which nothing is kept. They are to be counted in a View
-// that is made afterwards. The claim is nil if nothing can be kept: the database cannot be
-// written, or another program may write to it that knows nothing of this.
+// that is made afterwards. The claim is nil if nothing can be kept, or needs to be: the database
+// cannot be written, or another program may write to it that knows nothing of this. Days without
+// sessions are kept at once.
 func (s *Store) ClaimDays(ctx context.Context, days []cowrie.Time) (claim []byte, err error) {
 	if s.engine.Raw != nil {
 		return nil, nil // cowrieprocessor may still be at work
@@ -36,8 +37,8 @@ func (s *Store) ClaimDays(ctx context.Context, days []cowrie.Time) (claim []byte
 	if err != nil || len(kept) == len(days) {
 		return nil, err
 	}
-	claim = make([]byte, 16)
-	rand.Read(claim)
+	maker := make([]byte, 16)
+	rand.Read(maker)
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, ctx.Err()
@@ -47,10 +48,25 @@ func (s *Store) ClaimDays(ctx context.Context, days []cowrie.Time) (claim []byte
 		if kept[day] {
 			continue
 		}
+		var empty bool
+		if err := tx.QueryRowContext(ctx, noSessions, whenBegun(day)...).Scan(&empty); err != nil {
+			return nil, ctx.Err()
+		}
+		by := any(nil)
+		if !empty {
+			claim, by = maker, maker
+		}
 		// Meanwhile somebody may have begun to keep it.
-		if _, err := tx.ExecContext(ctx, `INSERT INTO report_days (day, version, maker) VALUES ($1, $2, $3) ON CONFLICT (day) DO UPDATE
+		r, err := tx.ExecContext(ctx, `INSERT INTO report_days (day, version, maker) VALUES ($1, $2, $3) ON CONFLICT (day) DO UPDATE
 			SET version = excluded.version, maker = excluded.maker WHERE report_days.maker IS NOT NULL OR report_days.version <> excluded.version`,
-			dayText(day), cowrie.SumsVersion, claim); err != nil {
+			dayText(day), cowrie.SumsVersion, by)
+		if err != nil {
+			return nil, ctx.Err()
+		}
+		if n, err := r.RowsAffected(); err != nil || n == 0 {
+			continue
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM session_sums WHERE day = $1`, dayText(day)); err != nil {
 			return nil, ctx.Err()
 		}
 	}
@@ -77,9 +93,6 @@ func (s *Store) KeepDay(ctx context.Context, claim []byte, day cowrie.Time, sums
 			return err
 		}
 		if n, err := r.RowsAffected(); err != nil || n == 0 {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM session_sums WHERE day = $1`, dayText(day)); err != nil {
 			return err
 		}
 		for _, sensor := range sortedKeys(packed) {

@@ -76,11 +76,17 @@ func (a *appending) beginDay(day cowrie.Time) (begun bool, err error) {
 	if a.s.engine.Raw != nil {
 		return false, nil
 	}
-	if err := a.row(`SELECT NOT EXISTS (SELECT 1 FROM session_summaries WHERE first_event_at BETWEEN $1 AND $2)`,
-		[]any{day.SQL(), (day + cowrie.DayLength - 1).SQL()}, &begun); err != nil || !begun {
+	if err := a.row(noSessions, whenBegun(day), &begun); err != nil || !begun {
 		return false, err
 	}
 	return true, a.later(`INSERT INTO report_days (day, version) VALUES ($1, $2)`, dayText(day), cowrie.SumsVersion)
+}
+
+// noSessions asks whether no session is stored that began on a day.
+const noSessions = `SELECT NOT EXISTS (SELECT 1 FROM session_summaries WHERE first_event_at BETWEEN $1 AND $2)`
+
+func whenBegun(day cowrie.Time) []any {
+	return []any{day.SQL(), (day + cowrie.DayLength - 1).SQL()}
 }
 
 // forgetDay deletes what is kept of a day, and what a report has claimed.
