@@ -199,32 +199,32 @@ func factsOf(pieces [][]byte) (*FileFacts, error) {
 	lists := map[cowrie.SumOf]*[]Count{cowrie.SumAddress: &f.TopAddresses, cowrie.SumIPv4: &f.TopAddresses, cowrie.SumSensor: &f.TopSensors,
 		cowrie.SumFilename: &f.Names, cowrie.SumDestfile: &f.Paths, cowrie.SumURL: &f.URLs, cowrie.SumKind: &f.Kinds}
 	err := cowrie.EachSum(func(sum *cowrie.Sum) {
-		value := sum.Text
 		switch sum.Of {
 		case cowrie.SumBrought:
 			f.Sessions = sum.N
-		case cowrie.SumIPv4:
-			value = cowrie.AppendIPv4(nil, uint32(sum.Number))
-			f.Addresses++
-		case cowrie.SumAddress:
+		case cowrie.SumAddress, cowrie.SumIPv4:
 			f.Addresses++
 		case cowrie.SumSensor:
 			f.Sensors++
 		}
-		if list := lists[sum.Of]; list != nil {
-			*list = append(*list, Count{string(value), sum.N})
+		list := lists[sum.Of]
+		if list == nil || len(*list) == topValues && sum.N < (*list)[topValues-1].Count {
+			return // of very many addresses nearly all end here
 		}
+		value := sum.Text
+		if sum.Of == cowrie.SumIPv4 {
+			value = cowrie.AppendIPv4(nil, uint32(sum.Number))
+		}
+		*list = addTop(*list, Count{string(value), sum.N})
 	}, pieces...)
-	for _, list := range lists {
-		*list = top(*list)
-	}
 	return f, err
 }
 
-// top returns the most frequent values.
-func top(list []Count) []Count {
-	slices.SortFunc(list, func(a, b Count) int {
+// addTop adds a value to the most frequent ones, if it is one of them.
+func addTop(list []Count, one Count) []Count {
+	i, _ := slices.BinarySearchFunc(list, one, func(a, b Count) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Value, b.Value))
 	})
+	list = slices.Insert(list, i, one)
 	return list[:min(len(list), topValues)]
 }
