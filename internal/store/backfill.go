@@ -111,19 +111,14 @@ func (a *appending) sensorsOf(sightings []*cowrie.Sighting) (map[string]string, 
 		}
 	}
 	err := inLists(ids, func(list string, args []any) error {
-		rows, err := a.query(`SELECT session_id, sensor FROM session_summaries WHERE session_id IN (`+list+`)`, args...)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
+		return a.each(`SELECT session_id, sensor FROM session_summaries WHERE session_id IN (`+list+`)`, args, func(scan func(...any) error) error {
 			var id, sensor string
-			if err := rows.Scan(&id, scanText{&sensor}); err != nil {
+			if err := scan(&id, scanText{&sensor}); err != nil {
 				return err
 			}
 			sensors[id] = sensor
-		}
-		return rows.Err()
+			return nil
+		})
 	})
 	return sensors, err
 }

@@ -142,7 +142,7 @@ func (a *appending) ofDays(keys iter.Seq[cowrie.DayKey], query, behind string, f
 	}
 	return inLists(slices.Collect(maps.Keys(days)), func(dayList string, dayArgs []any) error {
 		return inLists(slices.Collect(maps.Keys(sensors)), func(sensorList string, sensorArgs []any) error {
-			return a.ask(a.ctx, query+`day IN (`+dayList+`) AND sensor IN (`+sensorList+`)`+behind, slices.Concat(dayArgs, sensorArgs), f)
+			return a.each(query+`day IN (`+dayList+`) AND sensor IN (`+sensorList+`)`+behind, slices.Concat(dayArgs, sensorArgs), f)
 		})
 	})
 }

@@ -188,19 +188,14 @@ func (a *appending) storedOnDisk(sightings map[string]*cowrie.Sighting) (map[str
 		keys = append(keys, key[:])
 	}
 	err := inLists(keys, func(list string, args []any) error {
-		rows, err := a.query(`SELECT id, shasum, seen_at FROM file_sightings WHERE session_id = '' AND sighting_key IN (`+list+`)`, args...)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
+		return a.each(`SELECT id, shasum, seen_at FROM file_sightings WHERE session_id = '' AND sighting_key IN (`+list+`)`, args, func(scan func(...any) error) error {
 			var row cowrie.StoredSighting
-			if err := rows.Scan(&row.ID, &row.Shasum, scanTime{&row.SeenAt}); err != nil {
+			if err := scan(&row.ID, &row.Shasum, scanTime{&row.SeenAt}); err != nil {
 				return err
 			}
 			stored[row.Shasum] = row
-		}
-		return rows.Err()
+			return nil
+		})
 	})
 	return stored, err
 }
@@ -219,19 +214,14 @@ func (a *appending) contents(found []cowrie.Found) (n int64, err error) {
 	}
 	var lacking []string
 	err = inLists(ids, func(list string, args []any) error {
-		rows, err := a.query(`SELECT shasum FROM files WHERE md5 IS NULL AND shasum IN (`+list+`)`, args...)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
+		return a.each(`SELECT shasum FROM files WHERE md5 IS NULL AND shasum IN (`+list+`)`, args, func(scan func(...any) error) error {
 			var shasum string
-			if err := rows.Scan(&shasum); err != nil {
+			if err := scan(&shasum); err != nil {
 				return err
 			}
 			lacking = append(lacking, shasum)
-		}
-		return rows.Err()
+			return nil
+		})
 	})
 	if err != nil {
 		return 0, err

@@ -66,20 +66,15 @@ func (a *appending) sessionsWithRaw(g *cowrie.Gathered, into map[string]bool) er
 		}
 	}
 	return inLists(ids, func(list string, args []any) error {
-		rows, err := a.query(`SELECT column1 FROM (VALUES `+valueList+`) WHERE EXISTS
-			(SELECT 1 FROM raw_events WHERE `+a.s.engine.Raw.Session+` = column1)`, args...)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
+		return a.each(`SELECT column1 FROM (VALUES `+valueList+`) WHERE EXISTS
+			(SELECT 1 FROM raw_events WHERE `+a.s.engine.Raw.Session+` = column1)`, args, func(scan func(...any) error) error {
 			var id string
-			if err := rows.Scan(&id); err != nil {
+			if err := scan(&id); err != nil {
 				return err
 			}
 			into[id] = true
-		}
-		return rows.Err()
+			return nil
+		})
 	})
 }
 

@@ -288,15 +288,11 @@ func (a *appending) lookUpSessions(g *cowrie.Gathered) error {
 		}
 	}
 	return inLists(ids, func(list string, args []any) error {
-		rows, err := a.query(`SELECT s.dshield_flagged, `+sessionColumns+` FROM session_summaries s WHERE s.session_id IN (`+list+`)`, args...)
-		if err != nil {
-			return err
-		}
-		for rows.Next() {
+		return a.each(`SELECT s.dshield_flagged, `+sessionColumns+` FROM session_summaries s WHERE s.session_id IN (`+list+`)`, args, func(scan func(...any) error) error {
 			row := &sessionRow{known: true}
 			var err error
 			row.session, row.segments, row.inSegments, err = scanSession(func(into ...any) error {
-				return rows.Scan(append([]any{&row.flagged}, into...)...)
+				return scan(append([]any{&row.flagged}, into...)...)
 			})
 			if err != nil {
 				return err
@@ -304,8 +300,8 @@ func (a *appending) lookUpSessions(g *cowrie.Gathered) error {
 			was := *row.session
 			row.was = &was
 			a.sessions[was.ID] = row
-		}
-		return rows.Err()
+			return nil
+		})
 	})
 }
 

@@ -49,7 +49,7 @@ func (a *appending) flushFileSums(before map[string]int64) error {
 	a.added = nil
 	pieces := map[string]map[int]int{}
 	err := inLists(ids, func(list string, args []any) error {
-		return a.ask(a.ctx, `SELECT shasum, level, count(*) FROM file_sums WHERE shasum IN (`+list+`) GROUP BY shasum, level`, args,
+		return a.each(`SELECT shasum, level, count(*) FROM file_sums WHERE shasum IN (`+list+`) GROUP BY shasum, level`, args,
 			func(scan func(...any) error) error {
 				var shasum string
 				var level, n int

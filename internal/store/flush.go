@@ -175,16 +175,12 @@ func (a *appending) knownSightings() (*knownSightings, error) {
 		}
 	}
 	err = inLists(ids, func(list string, args []any) error {
-		rows, err := a.query(`SELECT session_id, sighting_key, shasum, kind, seen_at, segment_id IS NOT NULL
-			FROM file_sightings WHERE session_id IN (`+list+`)`, args...)
-		if err != nil {
-			return err
-		}
-		for rows.Next() {
+		return a.each(`SELECT session_id, sighting_key, shasum, kind, seen_at, segment_id IS NOT NULL
+			FROM file_sightings WHERE session_id IN (`+list+`)`, args, func(scan func(...any) error) error {
 			var like sightingLikeness
 			var key []byte
 			var segment bool
-			if err := rows.Scan(&like.session, &key, &like.shasum, &like.kind, scanTime{&like.seenAt}, &segment); err != nil {
+			if err := scan(&like.session, &key, &like.shasum, &like.kind, scanTime{&like.seenAt}, &segment); err != nil {
 				return err
 			}
 			known.brought[brought{like.session, like.shasum}] = true
@@ -194,8 +190,8 @@ func (a *appending) knownSightings() (*knownSightings, error) {
 			if segment {
 				known.alike[like] = true
 			}
-		}
-		return rows.Err()
+			return nil
+		})
 	})
 	return known, err
 }
@@ -399,18 +395,14 @@ func (a *appending) storedFiles() (map[string]*cowrie.File, error) {
 		}
 	}
 	err := inLists(ids, func(list string, args []any) error {
-		rows, err := a.query(`SELECT `+derivedColumns+` FROM files WHERE shasum IN (`+list+`)`, args...)
-		if err != nil {
-			return err
-		}
-		for rows.Next() {
-			f, err := scanDerived(rows.Scan)
+		return a.each(`SELECT `+derivedColumns+` FROM files WHERE shasum IN (`+list+`)`, args, func(scan func(...any) error) error {
+			f, err := scanDerived(scan)
 			if err != nil {
 				return err
 			}
 			stored[f.Shasum] = f
-		}
-		return rows.Err()
+			return nil
+		})
 	})
 	return stored, err
 }
@@ -510,8 +502,13 @@ func (in *inserter) write(rows int) error {
 	return err
 }
 
-// ask calls f for each row of a query of this transaction.
+// ask is each for what a View or a Snapshot can be asked as well.
 func (a *appending) ask(_ context.Context, query string, args []any, f func(scan func(...any) error) error) error {
+	return a.each(query, args, f)
+}
+
+// each calls f for each row of a query of this transaction.
+func (a *appending) each(query string, args []any, f func(scan func(...any) error) error) error {
 	rows, err := a.query(query, args...)
 	if err != nil {
 		return err

@@ -35,22 +35,18 @@ func (a *appending) keptDays(order []*sessionRow) (map[cowrie.Time]bool, error) 
 	}
 	stale := map[cowrie.Time]bool{}
 	err := inLists(list, func(list string, args []any) error {
-		rows, err := a.query(`SELECT day, version, maker IS NULL FROM report_days WHERE day IN (`+list+`)`, args...)
-		if err != nil {
-			return err
-		}
-		for rows.Next() {
+		return a.each(`SELECT day, version, maker IS NULL FROM report_days WHERE day IN (`+list+`)`, args, func(scan func(...any) error) error {
 			var day cowrie.Time
 			var version int
 			var whole bool
-			if err := rows.Scan(scanDay{&day}, &version, &whole); err != nil {
+			if err := scan(scanDay{&day}, &version, &whole); err != nil {
 				return err
 			}
 			// cowrieprocessor may be at work on raw events, and would add nothing to sums.
 			kept[day] = whole && version == cowrie.SumsVersion && a.s.engine.Raw == nil
 			stale[day] = !kept[day]
-		}
-		return rows.Err()
+			return nil
+		})
 	})
 	if err != nil {
 		return nil, err
@@ -170,14 +166,10 @@ func (a *appending) addCommands(changed []commandChange) error {
 		}
 	}
 	return inLists(ids, func(list string, args []any) error {
-		rows, err := a.query(`SELECT session_id, command_normalized, occurrences FROM command_stats WHERE session_id IN (`+list+`)`, args...)
-		if err != nil {
-			return err
-		}
-		for rows.Next() {
+		return a.each(`SELECT session_id, command_normalized, occurrences FROM command_stats WHERE session_id IN (`+list+`)`, args, func(scan func(...any) error) error {
 			var id, text string
 			var n int64
-			if err := rows.Scan(&id, &text, &n); err != nil {
+			if err := scan(&id, &text, &n); err != nil {
 				return err
 			}
 			c := changes[id]
@@ -191,8 +183,8 @@ func (a *appending) addCommands(changed []commandChange) error {
 			default:
 				c.to.AddCommand(id, text, n, 1)
 			}
-		}
-		return rows.Err()
+			return nil
+		})
 	})
 }
 
@@ -261,7 +253,7 @@ func (a *appending) addPiece(of sumsOf, body []byte, pieces map[int]int) error {
 	if level > 0 {
 		lower := of.where() + fmt.Sprintf(" AND level < %d", level)
 		bodies := [][]byte{body}
-		err := a.ask(a.ctx, `SELECT body FROM `+of.table+` WHERE `+lower, of.key, func(scan func(...any) error) error {
+		err := a.each(`SELECT body FROM `+of.table+` WHERE `+lower, of.key, func(scan func(...any) error) error {
 			var packed sql.RawBytes
 			if err := scan(&packed); err != nil {
 				return err
