@@ -318,8 +318,8 @@ func (a *appending) newSegment(source, from, through int64, origins any, g *cowr
 	values := []any{id, source, from, through - from, g.Events, timeText(g.First), timeText(g.Last),
 		seg.size, int64(seg.checksum), origins, seg.blob}
 	if a.s.engine.Month != nil {
-		month, err := a.s.engine.Month(a.ctx, a.tx, g.Last)
-		if err != nil {
+		month := a.s.engine.Month(g.Last)
+		if err := a.s.engine.MakeMonth(a.ctx, a.tx, month); err != nil {
 			return 0, err
 		}
 		columns, values = append(columns, "month"), append(values, month)

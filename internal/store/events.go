@@ -68,23 +68,29 @@ func (s *Store) Events(ctx context.Context, q EventFilter, f func(*Event) error)
 			return s.rawEventsThat(ctx, q, f)
 		}
 		for _, id := range ids {
-			if err := s.eventsIn(ctx, id, q, whole, f); err != nil {
+			text, err := s.segment(ctx, id)
+			if err == nil {
+				err = q.eventsIn(id, text, whole, f)
+			}
+			done(&text)
+			if err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// eventsIn calls f for each event of a segment that fits.
-func (s *Store) eventsIn(ctx context.Context, id int64, q EventFilter, whole bool, f func(*Event) error) error {
-	text, err := s.segment(ctx, id)
-	if text == nil || err != nil {
-		return err
-	}
-	defer done(&text)
-	return eachLine(text, func(index int, line []byte) error {
+// eventsIn calls f for each event of a segment that fits; for all of them if that is
+// what is asked for.
+func (q *EventFilter) eventsIn(id int64, text []byte, all bool, f func(*Event) error) error {
+	session, _ := strings.CutSuffix(q.Session, "…") // it may have been cut
+	return eachLine(text, func(index int, line []byte) (err error) {
 		e := &Event{Text: line, Segment: id, Index: index}
-		if !whole {
+		if !all {
+			// Where nothing is escaped a session's id stands as it is.
+			if !bytes.Contains(line, []byte(session)) && bytes.IndexByte(line, '\\') < 0 {
+				return nil
+			}
 			if e.Event, err = cowrie.Parse(line); err != nil {
 				return fmt.Errorf("event %d of segment %d: %w", index, id, err)
 			}
@@ -113,13 +119,18 @@ func (q *EventFilter) fits(e *cowrie.Event) bool {
 }
 
 func (s *Store) eventsOfSession(ctx context.Context, q EventFilter, f func(*Event) error) error {
-	_, set, err := s.session(ctx, q.Session)
+	session, set, err := s.session(ctx, q.Session)
 	if err != nil {
 		return err
 	}
 	var events []*Event
 	err = set.each(func(id int64) error {
-		return s.eventsIn(ctx, id, q, false, func(e *Event) error {
+		text, err := s.segmentOf(ctx, id, session.First, session.Last)
+		if err != nil {
+			return err
+		}
+		defer done(&text)
+		return q.eventsIn(id, text, false, func(e *Event) error {
 			events = append(events, e)
 			return nil
 		})
@@ -149,11 +160,12 @@ func (s *Store) eventsOfFile(ctx context.Context, q EventFilter, f func(*Event) 
 		segment int64
 		index   int
 		raw     int64
+		at      cowrie.Time
 	}
 	var places []place
 	err := s.Sightings(ctx, q.Shasum, q.Session, 0, func(row *Sighting) error {
 		if row.SegmentID != 0 || row.RawEventID != 0 {
-			places = append(places, place{row.SegmentID, row.Event, row.RawEventID})
+			places = append(places, place{row.SegmentID, row.Event, row.RawEventID, row.SeenAt})
 		}
 		return nil
 	})
@@ -170,7 +182,7 @@ func (s *Store) eventsOfFile(ctx context.Context, q EventFilter, f func(*Event) 
 		}
 		text := cache.get(p.segment)
 		if text == nil {
-			if text, err = s.segment(ctx, p.segment); err != nil {
+			if text, err = s.segmentOf(ctx, p.segment, p.at, p.at); err != nil {
 				return err
 			}
 			if text == nil {
@@ -198,12 +210,22 @@ func (s *Store) eventsOfFile(ctx context.Context, q EventFilter, f func(*Event) 
 	return nil
 }
 
-// segment returns the text of a segment, checked against its checksum; nil if it was
-// dropped.
-func (s *Store) segment(ctx context.Context, id int64) (text []byte, err error) {
-	found := false
-	err = s.each(ctx, `SELECT text_size, checksum, events FROM event_segments WHERE id = $1`, []any{id}, func(scan func(...any) error) error {
-		found = true
+// segmentOf is segment, of events between two times. It mostly stands under the month of
+// these, and need not be looked for in others.
+func (s *Store) segmentOf(ctx context.Context, id int64, first, last cowrie.Time) ([]byte, error) {
+	if s.engine.Month != nil {
+		text, err := s.segmentThat(ctx, id, "id = $1 AND month BETWEEN $2 AND $3", id, s.engine.Month(first), s.engine.Month(last))
+		if text != nil || err != nil {
+			return text, err
+		}
+	}
+	return s.segment(ctx, id)
+}
+
+// segmentThat returns the text of the segment that fits a condition, checked against its
+// checksum; nil if there is none.
+func (s *Store) segmentThat(ctx context.Context, id int64, condition string, args ...any) (text []byte, err error) {
+	err = s.each(ctx, `SELECT text_size, checksum, events FROM event_segments WHERE `+condition, args, func(scan func(...any) error) error {
 		var seg sealed
 		if err := scan(&seg.size, &seg.checksum, (*sql.RawBytes)(&seg.blob)); err != nil {
 			return err
@@ -211,7 +233,13 @@ func (s *Store) segment(ctx context.Context, id int64) (text []byte, err error) 
 		text, err = s.seal.open(id, &seg)
 		return err
 	})
-	if err != nil || found {
+	return text, err
+}
+
+// segment returns the text of a segment; nil if it was dropped.
+func (s *Store) segment(ctx context.Context, id int64) ([]byte, error) {
+	text, err := s.segmentThat(ctx, id, "id = $1", id)
+	if text != nil || err != nil {
 		return text, err
 	}
 	dropped, err := s.isDropped(ctx, id)

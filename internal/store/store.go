@@ -104,9 +104,10 @@ type Engine struct {
 	// all that ever were before it.
 	NextSegment string
 	// Month returns the month under which a segment is kept whose latest event is
-	// of a time, and sees to it that there is room for it; nil where segments are
-	// not kept by month.
-	Month func(ctx context.Context, tx *sql.Tx, latest cowrie.Time) (any, error)
+	// of a time; nil where segments are not kept by month.
+	Month func(latest cowrie.Time) any
+	// MakeMonth sees to it that segments can be kept under a month.
+	MakeMonth func(ctx context.Context, tx *sql.Tx, month any) error
 	// Ended returns the months that ended before a time and under which segments are
 	// kept that can be dropped together; nil where segments are not kept by month.
 	Ended func(ctx context.Context, before cowrie.Time) (months []any, err error)

@@ -27,24 +27,32 @@ const (
 // firstYear is the first year of which a month has a partition of its own.
 const firstYear = 2015
 
-// of returns the month under which a segment is kept whose latest event is of
-// a time. If that month has no partition, it gets one.
-func (m *months) of(ctx context.Context, tx *sql.Tx, latest cowrie.Time) (any, error) {
+// month returns the month under which a segment is kept whose latest event is of
+// a time.
+func month(latest cowrie.Time) any {
 	at := cowrie.Month(latest).Std()
 	switch {
 	case latest == cowrie.NoTime || at.Year() < firstYear:
-		return early, nil
+		return early
 	case at.Year() > time.Now().UTC().Year()+1:
-		return late, nil
+		return late
 	}
-	month := at.Format(time.DateOnly)
+	return at.Format(time.DateOnly)
+}
+
+// make gives a month a partition, if it has none.
+func (m *months) make(ctx context.Context, tx *sql.Tx, of any) error {
+	month := of.(string)
+	if month == early || month == late {
+		return nil
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.tx != tx {
 		m.tx, m.known = tx, map[string]bool{}
 	}
 	if m.known[month] {
-		return month, nil
+		return nil
 	}
 	var there bool
 	err := tx.QueryRowContext(ctx, `SELECT to_regclass($1) IS NOT NULL`, partition(month)).Scan(&there)
@@ -52,7 +60,7 @@ func (m *months) of(ctx context.Context, tx *sql.Tx, latest cowrie.Time) (any, e
 		_, err = tx.ExecContext(ctx, `SELECT midden_make_month($1::date)`, month)
 	}
 	m.known[month] = err == nil
-	return month, err
+	return err
 }
 
 // partition is the name of the partition of a month.

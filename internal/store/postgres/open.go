@@ -60,7 +60,8 @@ func Open(ctx context.Context, url string, o Options) (*store.Store, error) {
 		Insert:      "INSERT",
 		Like:        "ILIKE", // in columns of collation C: of ASCII letters
 		NextSegment: `SELECT nextval('event_segments_id_seq')`,
-		Month:       months.of,
+		Month:       month,
+		MakeMonth:   months.make,
 		Ended:       func(ctx context.Context, before cowrie.Time) ([]any, error) { return ended(ctx, db, before) },
 		DropMonth:   dropMonth,
 		Key:         func(column string) string { return column + "_key" },
