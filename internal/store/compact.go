@@ -215,7 +215,9 @@ func (s *Store) DropMoved(ctx context.Context, j *cowrie.Job) (dropped bool, err
 			return fmt.Errorf("%d sightings stand at raw events that are no such sighting: run \"midden verify --repair\" first", left)
 		}
 		// Ids are given out again from 1 in an empty table.
-		for _, st := range []string{`DELETE FROM raw_events`, `UPDATE maintenance SET position = 0, target = 0`} {
+		// As long as there were any, nothing was kept of days that could be relied on.
+		for _, st := range []string{`DELETE FROM raw_events`, `UPDATE maintenance SET position = 0, target = 0`,
+			`DELETE FROM session_sums`, `DELETE FROM report_days`} {
 			if _, err := tx.ExecContext(ctx, st); err != nil {
 				return err
 			}

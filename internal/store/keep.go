@@ -12,13 +12,26 @@ import (
 // changed meanwhile: it claims the day before it looks at it, and whoever stores one of its
 // sessions deletes the claim (forgetDay).
 
+// oldAtWork reports whether cowrieprocessor may be at work: there are raw events. It changes
+// sessions and knows nothing of sums, so that nothing that is kept of them counts.
+func (s *Store) oldAtWork(ctx context.Context, ask asking) (old bool, err error) {
+	if s.engine.Raw == nil {
+		return false, nil
+	}
+	err = ask(ctx, `SELECT 1 FROM raw_events LIMIT 1`, nil, func(func(...any) error) error {
+		old = true
+		return nil
+	})
+	return old, err
+}
+
 // ClaimDays claims those of some days of which nothing is kept. They are to be counted in a View
 // that is made afterwards. The claim is nil if nothing can be kept, or needs to be: the database
 // cannot be written, or another program may write to it that knows nothing of this. Days without
 // sessions are kept at once.
 func (s *Store) ClaimDays(ctx context.Context, days []cowrie.Time) (claim []byte, err error) {
-	if s.engine.Raw != nil {
-		return nil, nil // cowrieprocessor may still be at work
+	if old, err := s.oldAtWork(ctx, s.each); old || err != nil {
+		return nil, err
 	}
 	var list []any
 	kept := map[cowrie.Time]bool{}
@@ -81,13 +94,19 @@ func (s *Store) ClaimDays(ctx context.Context, days []cowrie.Time) (claim []byte
 const reportLevel = 2
 
 // KeepDay keeps what the sessions of a day add up to, which was claimed: packed, of each sensor.
-// If the day has changed meanwhile nothing happens.
+// If the day has changed meanwhile, or cowrieprocessor has begun to work, nothing happens.
 func (s *Store) KeepDay(ctx context.Context, claim []byte, day cowrie.Time, sums map[string][]byte) error {
 	packed := map[string][]byte{}
 	for sensor, body := range sums {
 		packed[sensor] = s.sealSums(body)
 	}
 	return s.inTx(ctx, func(tx *sql.Tx) error {
+		old, err := s.oldAtWork(ctx, func(ctx context.Context, query string, args []any, f func(scan func(...any) error) error) error {
+			return s.eachOf(ctx, tx, query, args, f)
+		})
+		if old || err != nil {
+			return err
+		}
 		r, err := tx.ExecContext(ctx, `UPDATE report_days SET maker = NULL WHERE day = $1 AND maker = $2`, dayText(day), claim)
 		if err != nil {
 			return err

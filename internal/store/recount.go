@@ -17,8 +17,8 @@ type asking func(ctx context.Context, query string, args []any, f func(scan func
 // keptSums calls f for each sensor of a day, or for one, with what its sessions add up to, in
 // pieces. It reports false if that is not kept.
 func (s *Store) keptSums(ctx context.Context, ask asking, day cowrie.DayKey, f func(sensor string, pieces [][]byte) error) (kept bool, err error) {
-	if s.engine.Raw != nil {
-		return false, nil // see ClaimDays
+	if old, err := s.oldAtWork(ctx, ask); old || err != nil {
+		return false, err
 	}
 	key, pieces := day, [][]byte(nil)
 	tell := func() error {

@@ -34,7 +34,11 @@ func (a *appending) keptDays(order []*sessionRow) (map[cowrie.Time]bool, error) 
 		list = append(list, dayText(day))
 	}
 	stale := map[cowrie.Time]bool{}
-	err := inLists(list, func(list string, args []any) error {
+	old, err := a.anyRaw() // see oldAtWork
+	if err != nil {
+		return nil, err
+	}
+	err = inLists(list, func(list string, args []any) error {
 		return a.each(`SELECT day, version, maker IS NULL FROM report_days WHERE day IN (`+list+`)`, args, func(scan func(...any) error) error {
 			var day cowrie.Time
 			var version int
@@ -42,8 +46,7 @@ func (a *appending) keptDays(order []*sessionRow) (map[cowrie.Time]bool, error) 
 			if err := scan(scanDay{&day}, &version, &whole); err != nil {
 				return err
 			}
-			// cowrieprocessor may be at work on raw events, and would add nothing to sums.
-			kept[day] = whole && version == cowrie.SumsVersion && a.s.engine.Raw == nil
+			kept[day] = whole && version == cowrie.SumsVersion && !old
 			stale[day] = !kept[day]
 			return nil
 		})
@@ -60,6 +63,9 @@ func (a *appending) keptDays(order []*sessionRow) (map[cowrie.Time]bool, error) 
 				return nil, err
 			}
 		}
+		if old {
+			continue
+		}
 		if kept[day], err = a.beginDay(day); err != nil {
 			return nil, err
 		}
@@ -69,9 +75,6 @@ func (a *appending) keptDays(order []*sessionRow) (map[cowrie.Time]bool, error) 
 
 // beginDay begins to keep the sums of a day, if no session is stored that began on it.
 func (a *appending) beginDay(day cowrie.Time) (begun bool, err error) {
-	if a.s.engine.Raw != nil {
-		return false, nil
-	}
 	if err := a.row(noSessions, whenBegun(day), &begun); err != nil || !begun {
 		return false, err
 	}
