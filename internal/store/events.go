@@ -44,12 +44,8 @@ func (s *Store) Events(ctx context.Context, q EventFilter, f func(*Event) error)
 	// Without a filter nothing needs to be understood.
 	whole := q == EventFilter{Since: cowrie.NoTime, Until: cowrie.NoTime}
 	var where conditions
-	if q.Since != cowrie.NoTime {
-		where.add("last_event_at >= ?", q.Since.String())
-	}
-	if q.Until != cowrie.NoTime {
-		where.add("first_event_at < ?", q.Until.String())
-	}
+	where.times("last_event_at", cowrie.Time.String, q.Since, cowrie.NoTime)
+	where.times("first_event_at", cowrie.Time.String, cowrie.NoTime, q.Until)
 	after := int64(0)
 	for {
 		page := where
