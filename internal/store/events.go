@@ -196,17 +196,8 @@ func (s *Store) eventsOfFile(ctx context.Context, q EventFilter, f func(*Event) 
 
 // segment returns the text of a segment, checked against its checksum; nil if it was
 // dropped.
-func (s *Store) segment(ctx context.Context, id int64) (text []byte, err error) {
-	found := false
-	err = s.each(ctx, `SELECT text_size, checksum, events FROM event_segments WHERE id = $1`, []any{id}, func(scan func(...any) error) error {
-		found = true
-		var seg sealed
-		if err := scan(&seg.size, &seg.checksum, (*sql.RawBytes)(&seg.blob)); err != nil {
-			return err
-		}
-		text, err = s.seal.open(id, &seg)
-		return err
-	})
+func (s *Store) segment(ctx context.Context, id int64) ([]byte, error) {
+	text, found, err := s.textOf(ctx, s.each, id)
 	if err != nil || found {
 		return text, err
 	}
@@ -215,4 +206,18 @@ func (s *Store) segment(ctx context.Context, id int64) (text []byte, err error) 
 		err = fmt.Errorf("%w: event segment %d is gone", ErrNotFound, id)
 	}
 	return nil, err
+}
+
+// textOf returns the text of a segment, if there is one.
+func (s *Store) textOf(ctx context.Context, ask asking, id int64) (text []byte, found bool, err error) {
+	err = ask(ctx, `SELECT text_size, checksum, events FROM event_segments WHERE id = $1`, []any{id}, func(scan func(...any) error) error {
+		found = true
+		var seg sealed
+		if err := scan(&seg.size, &seg.checksum, (*sql.RawBytes)(&seg.blob)); err != nil {
+			return err
+		}
+		text, err = s.seal.open(id, &seg)
+		return err
+	})
+	return text, found, err
 }
