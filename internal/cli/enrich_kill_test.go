@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"midden/internal/enrich/virustotal/vttest"
+	"midden/internal/store/storetest"
 )
 
 // knows has the server know every other of the files.
@@ -28,7 +29,7 @@ func (s *station) answers() string {
 	s.t.Helper()
 	well(s.t, copyDatabase(s.t, s.db))
 	path := copyDatabase(s.t, s.db)
-	db := oldTool(s.t, path)
+	db := storetest.Connect(s.t, path)
 	for _, statement := range []string{
 		`UPDATE file_verdicts SET observed_at = 'then'`, // fails if an answer is there twice
 		`UPDATE files SET vt_checked_at = 'then' WHERE vt_checked_at IS NOT NULL`,

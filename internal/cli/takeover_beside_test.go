@@ -16,6 +16,7 @@ import (
 
 	"midden/internal/synth"
 	"midden/internal/synth/cowrieprocessor"
+	"midden/internal/synth/cowrieprocessor/cowrieprocessortest"
 )
 
 // job is a row of the table maintenance, as monitoring reads it.
@@ -78,7 +79,7 @@ func migrated(t testing.TB, seed uint64) (string, *sql.DB) {
 	t.Helper()
 	path := oldDatabase(t, cowrieprocessor.Options{Logs: synth.Options{Seed: seed, Events: 1000, FileShare: 0.4}})
 	run(t, []int{0}, "-q", "--db", path, "migrate")
-	return path, oldTool(t, path)
+	return path, cowrieprocessortest.Open(t, path)
 }
 
 // slowly are the arguments of a backfill that takes its time.

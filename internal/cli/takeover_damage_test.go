@@ -7,6 +7,7 @@ import (
 
 	"midden/internal/synth"
 	"midden/internal/synth/cowrieprocessor"
+	"midden/internal/synth/cowrieprocessor/cowrieprocessortest"
 )
 
 // TestTakeOverDamagedRows takes over a database in which damage has left rows
@@ -16,12 +17,12 @@ func TestTakeOverDamagedRows(t *testing.T) {
 	t.Parallel()
 	path := oldDatabase(t, cowrieprocessor.Options{Logs: synth.Options{Seed: 141, Events: 300, FileShare: 0.2}})
 	lines := madeLog(t, 142, 200)
-	db := oldTool(t, path)
+	db := cowrieprocessortest.Open(t, path)
 	for i, payload := range []any{"no JSON", "", `{"eventid": "cowrie.session.file_upl`, []byte{0xff, 0x00}} {
 		if _, err := cowrieprocessor.AddRaw(t.Context(), db, payload); err != nil {
 			t.Fatal(err)
 		}
-		oldLoad(t, db, "cowrie.json", lines[:20*(i+1)], cowrieprocessor.LoadOptions{Delta: true})
+		cowrieprocessortest.Load(t, db, "cowrie.json", lines[:20*(i+1)], cowrieprocessor.LoadOptions{Delta: true})
 	}
 	db.Close()
 	log := filepath.Join(t.TempDir(), "cowrie.json")

@@ -9,6 +9,7 @@ import (
 
 	"midden/internal/synth"
 	"midden/internal/synth/cowrieprocessor"
+	"midden/internal/synth/cowrieprocessor/cowrieprocessortest"
 )
 
 // killed runs the program until it reaches a named point, where it kills
@@ -48,7 +49,7 @@ func TestKillTakeOver(t *testing.T) {
 func bulky(t testing.TB, seed uint64) string {
 	t.Helper()
 	path := oldDatabase(t, cowrieprocessor.Options{Logs: synth.Options{Seed: seed, Events: 600, FileShare: 0.3}, Files: "later", Faults: true})
-	db := oldTool(t, path)
+	db := cowrieprocessortest.Open(t, path)
 	defer db.Close()
 	lines := madeLog(t, seed, 400)
 	large := strings.Repeat("all work and no play makes jack a dull boy ", 3500)
@@ -65,7 +66,7 @@ func bulky(t testing.TB, seed uint64) string {
 				t.Fatal(err)
 			}
 		}
-		oldLoad(t, db, fmt.Sprint("cowrie.json.", i), part, cowrieprocessor.LoadOptions{Inode: "7"})
+		cowrieprocessortest.Load(t, db, fmt.Sprint("cowrie.json.", i), part, cowrieprocessor.LoadOptions{Inode: "7"})
 	}
 	return path
 }
@@ -76,7 +77,7 @@ func bulky(t testing.TB, seed uint64) string {
 func killMigrate(t *testing.T) {
 	base := oldDatabase(t, cowrieprocessor.Options{Logs: synth.Options{Seed: 91, Events: 150, FileShare: 0.3}, Version: 1, Files: "later", Faults: true})
 	func() {
-		db := oldTool(t, base)
+		db := cowrieprocessortest.Open(t, base)
 		defer db.Close()
 		for _, statement := range []string{`DROP INDEX ix_raw_events_session_id`, `PRAGMA journal_mode = DELETE`} {
 			if _, err := db.Exec(statement); err != nil {

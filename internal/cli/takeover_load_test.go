@@ -17,6 +17,7 @@ import (
 	"midden/internal/store/sqlite"
 	"midden/internal/synth"
 	"midden/internal/synth/cowrieprocessor"
+	"midden/internal/synth/cowrieprocessor/cowrieprocessortest"
 )
 
 // oldLog is a log that cowrieprocessor loads, a part at a time.
@@ -54,10 +55,10 @@ func (l *oldLog) load(t testing.TB, db *sql.DB, part, parts int) {
 	t.Helper()
 	from, to := len(l.lines)*part/parts, len(l.lines)*(part+1)/parts
 	if l.delta { // it finds out itself what it knows
-		oldLoad(t, db, "/old"+l.path, l.lines[:to], cowrieprocessor.LoadOptions{Inode: "1", Delta: true})
+		cowrieprocessortest.Load(t, db, "/old"+l.path, l.lines[:to], cowrieprocessor.LoadOptions{Inode: "1", Delta: true})
 		return
 	}
-	oldLoad(t, db, fmt.Sprintf("/old%s.%d", l.path, part), l.lines[from:to], cowrieprocessor.LoadOptions{Inode: "1"})
+	cowrieprocessortest.Load(t, db, fmt.Sprintf("/old%s.%d", l.path, part), l.lines[from:to], cowrieprocessor.LoadOptions{Inode: "1"})
 }
 
 // TestBackfillBesideLoaders has a backfill, a load, and cowrieprocessor write
@@ -71,7 +72,7 @@ func TestBackfillBesideLoaders(t *testing.T) {
 	dir := t.TempDir()
 	logs := oldLogs(t, filepath.Join(dir, "logs"), synth.Options{Seed: 111, Events: 1200, Sensors: 2, FileShare: 0.2})
 	others := oldLogs(t, filepath.Join(dir, "others"), synth.Options{Seed: 112, Events: 600, Sensors: 1, FileShare: 0.2})
-	base, db := newOldDatabase(t)
+	base, db := cowrieprocessortest.Create(t, cowrieprocessor.Latest)
 	for i := range logs {
 		logs[i].load(t, db, 0, 2) // half of each
 	}
@@ -84,7 +85,7 @@ func TestBackfillBesideLoaders(t *testing.T) {
 	const parts = 4
 	calm := copyDatabase(t, base)
 	func() {
-		db := oldTool(t, calm)
+		db := cowrieprocessortest.Open(t, calm)
 		defer db.Close()
 		run(t, []int{0}, append([]string{"--db", calm}, load...)...)
 		for i := range others[1:] {
@@ -115,7 +116,7 @@ func TestBackfillBesideLoaders(t *testing.T) {
 	}
 
 	path := copyDatabase(t, base)
-	db = oldTool(t, path)
+	db = cowrieprocessortest.Open(t, path)
 	var running, loaders sync.WaitGroup
 	ctx, cancel := context.WithCancel(t.Context())
 	midden := func(args []string) {
@@ -148,7 +149,7 @@ func TestBackfillBesideLoaders(t *testing.T) {
 // sessionsOf returns the ids of the sessions for which something holds.
 func sessionsOf(t testing.TB, path, where string) map[string]bool {
 	t.Helper()
-	db := oldTool(t, path)
+	db := cowrieprocessortest.Open(t, path)
 	defer db.Close()
 	ids := map[string]bool{}
 	for _, row := range table(t, db, `SELECT session_id FROM session_summaries s WHERE `+where) {
@@ -164,7 +165,7 @@ func TestSameLogsAtOnce(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	logs := oldLogs(t, filepath.Join(dir, "logs"), synth.Options{Seed: 115, Events: 600, Sensors: 2, FileShare: 0.2})
-	path, db := newOldDatabase(t)
+	path, db := cowrieprocessortest.Create(t, cowrieprocessor.Latest)
 	midden := func(args ...string) {
 		if e := call(t, "USE_NEW_ENRICHMENT=true", append([]string{"--db", path}, args...)...); e.code != 0 {
 			t.Errorf("%v ended with %d: %s", args, e.code, e.errs)
@@ -208,7 +209,7 @@ func unordered(text string) string {
 func TestOldToolGoesOn(t *testing.T) {
 	t.Parallel()
 	path := oldDatabase(t, cowrieprocessor.Options{Logs: synth.Options{Seed: 121, Events: 800, FileShare: 0.3}, Files: "later", Faults: true})
-	db := oldTool(t, path)
+	db := cowrieprocessortest.Open(t, path)
 	lines := madeLog(t, 122, 900)
 	steps := 0
 	part := func() [][]byte { // a hundred lines more
@@ -221,7 +222,7 @@ func TestOldToolGoesOn(t *testing.T) {
 	columns := table(t, db, `SELECT name FROM pragma_table_xinfo('raw_events')`)
 
 	// Somebody reads all the time, and between two steps somebody writes.
-	reader := oldTool(t, path)
+	reader := cowrieprocessortest.Open(t, path)
 	reading, err := reader.BeginTx(t.Context(), &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		t.Fatal(err)
@@ -239,7 +240,7 @@ func TestOldToolGoesOn(t *testing.T) {
 		}
 		return nil
 	}, func(int) {
-		oldLoad(t, db, source, part(), cowrieprocessor.LoadOptions{Inode: "9", Delta: true})
+		cowrieprocessortest.Load(t, db, source, part(), cowrieprocessor.LoadOptions{Inode: "9", Delta: true})
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -269,9 +270,9 @@ func TestOldToolGoesOn(t *testing.T) {
 	for _, delta := range []bool{true, false, true} {
 		from := value[int64](t, db, `SELECT max(id) FROM raw_events`)
 		if delta {
-			oldLoad(t, db, source, part(), cowrieprocessor.LoadOptions{Inode: "9", Delta: true})
+			cowrieprocessortest.Load(t, db, source, part(), cowrieprocessor.LoadOptions{Inode: "9", Delta: true})
 		} else {
-			oldLoad(t, db, source+".1", madeLog(t, 123, 100), cowrieprocessor.LoadOptions{Inode: "10"})
+			cowrieprocessortest.Load(t, db, source+".1", madeLog(t, 123, 100), cowrieprocessor.LoadOptions{Inode: "10"})
 		}
 		want := fileEvents(from)
 		sightings := value[int64](t, db, `SELECT count(*) FROM file_sightings`)
@@ -317,13 +318,13 @@ func TestAlteredSighting(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, order := range [][]string{{"load", "old", "backfill", "compact"}, {"old", "backfill", "load", "compact"}, {"old", "load", "backfill", "compact", "load"}} {
-		path, db := newOldDatabase(t)
+		path, db := cowrieprocessortest.Create(t, cowrieprocessor.Latest)
 		do := func(args ...string) { call(t, "", append([]string{"--db", path}, args...)...).with(0) }
 		do("migrate")
 		for _, step := range order {
 			switch step {
 			case "old":
-				oldLoad(t, db, "cowrie.json", [][]byte{line}, cowrieprocessor.LoadOptions{})
+				cowrieprocessortest.Load(t, db, "cowrie.json", [][]byte{line}, cowrieprocessor.LoadOptions{})
 			case "load":
 				do("load", log)
 			case "backfill":
@@ -360,11 +361,11 @@ func TestOldToolKnowsItsCursors(t *testing.T) {
 		t.Fatal(err)
 	}
 	inode := fmt.Sprint(inodeOf(t, log))
-	path, db := newOldDatabase(t)
-	oldLoad(t, db, log, lines[:150], cowrieprocessor.LoadOptions{Inode: inode})
+	path, db := cowrieprocessortest.Create(t, cowrieprocessor.Latest)
+	cowrieprocessortest.Load(t, db, log, lines[:150], cowrieprocessor.LoadOptions{Inode: inode})
 	run(t, []int{0}, "-q", "--db", path, "migrate")
 	run(t, []int{0}, "-q", "--db", path, "load", log)
-	oldLoad(t, db, log, lines, cowrieprocessor.LoadOptions{Inode: inode, Delta: true})
+	cowrieprocessortest.Load(t, db, log, lines, cowrieprocessor.LoadOptions{Inode: inode, Delta: true})
 	if n := value[int](t, db, `SELECT count(*) FROM raw_events`); n != 200 {
 		t.Errorf("there are %d raw events", n)
 	}
@@ -421,7 +422,7 @@ func TestCompactIsLoading(t *testing.T) {
 				}
 			}
 			// One of them is loaded again, in full, as a copy under another inode.
-			oldLoad(t, db, "/old"+logs[0].path, logs[0].lines, cowrieprocessor.LoadOptions{Inode: "copied"})
+			cowrieprocessortest.Load(t, db, "/old"+logs[0].path, logs[0].lines, cowrieprocessor.LoadOptions{Inode: "copied"})
 		}
 	}
 	steps["old"] = old(logs)
@@ -449,7 +450,7 @@ func TestCompactIsLoading(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			path, db := newOldDatabase(t)
+			path, db := cowrieprocessortest.Create(t, cowrieprocessor.Latest)
 			for step := range strings.SplitSeq(order, ", ") {
 				steps[step](t, path, db)
 			}

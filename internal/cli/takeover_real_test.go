@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
+
+	"midden/internal/synth/cowrieprocessor/cowrieprocessortest"
 )
 
 // realData returns a file or directory of the collection of real logs that may
@@ -38,7 +40,7 @@ func TestRealTakeOver(t *testing.T) {
 	logs := realData(t, "logs")
 	path := filepath.Join(t.TempDir(), "cowrieprocessor.sqlite")
 	unpack(t, realData(t, "v3", "cowrieprocessor-v3.sqlite.zst"), path)
-	db := oldTool(t, path)
+	db := cowrieprocessortest.Open(t, path)
 	before, given := rawDigest(t, db, 1<<62), size(t, path)
 	midden := func(codes []int, args ...string) ended {
 		t.Helper()

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +15,7 @@ import (
 	"midden/internal/store/sqlite"
 	"midden/internal/store/storetest"
 	"midden/internal/synth/cowrieprocessor"
+	"midden/internal/synth/cowrieprocessor/cowrieprocessortest"
 )
 
 // ended is how a run of the program ended.
@@ -73,40 +73,6 @@ func copyDatabase(t testing.TB, path string) string {
 		t.Fatal(err)
 	}
 	return to
-}
-
-// oldTool opens a database as cowrieprocessor did: its driver began a
-// transaction with the first statement that writes, and waited 5 seconds for
-// others.
-func oldTool(t testing.TB, path string) *sql.DB {
-	t.Helper()
-	q := url.Values{"_txlock": {"immediate"}, "_pragma": {"busy_timeout(5000)"}}
-	db, err := sql.Open("sqlite", "file:"+path+"?"+q.Encode())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	return db
-}
-
-// newOldDatabase makes an empty database as cowrieprocessor did.
-func newOldDatabase(t testing.TB) (path string, db *sql.DB) {
-	t.Helper()
-	path = filepath.Join(t.TempDir(), "old.sqlite")
-	db = oldTool(t, path)
-	if err := cowrieprocessor.Create(t.Context(), db, cowrieprocessor.Latest); err != nil {
-		t.Fatal(err)
-	}
-	return path, db
-}
-
-// oldLoad loads lines as cowrieprocessor did. A database that is locked for
-// more than 5 seconds fails the test.
-func oldLoad(t testing.TB, db *sql.DB, source string, lines [][]byte, o cowrieprocessor.LoadOptions) {
-	t.Helper()
-	if err := cowrieprocessor.Load(t.Context(), db, source, lines, o); err != nil {
-		t.Error(err)
-	}
 }
 
 // value returns the only value of a query.
@@ -186,7 +152,7 @@ func canonical(t testing.TB, path string) string {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	db := oldTool(t, path)
+	db := cowrieprocessortest.Open(t, path)
 	defer db.Close()
 	return storetest.Dump(t, s, db)
 }
@@ -198,7 +164,7 @@ func canonical(t testing.TB, path string) string {
 func takenOver(t testing.TB, path string) string {
 	t.Helper()
 	text := canonical(t, path)
-	db := oldTool(t, path)
+	db := cowrieprocessortest.Open(t, path)
 	defer db.Close()
 	for _, query := range []string{
 		`SELECT 'schema', type, name, sql FROM sqlite_master ORDER BY sql, name`,

@@ -144,7 +144,7 @@ func ParseTime(b []byte) (Time, bool) {
 	}
 	t := days(year, month, day)*86400 + int64(hour*3600+minute*60+second-offset)
 	micros := Time(t*1e6 + int64(micro))
-	if micros < minTime || micros > MaxTime {
+	if micros < MinTime || micros > MaxTime {
 		return NoTime, false
 	}
 	return micros, true
@@ -152,7 +152,7 @@ func ParseTime(b []byte) (Time, bool) {
 
 // The instants whose text has four digits of year: there are no others.
 var (
-	minTime = Time(time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro())
+	MinTime = Time(time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro())
 	MaxTime = Time(time.Date(9999, 12, 31, 23, 59, 59, 999999000, time.UTC).UnixMicro())
 )
 

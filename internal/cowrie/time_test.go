@@ -86,7 +86,7 @@ func randomTime(rnd *rand.Rand) Time {
 		year := 1 + rnd.IntN(9998)
 		return Time(time.Date(year, 2, 28, 0, 0, 0, 0, time.UTC).UnixMicro() + rnd.Int64N(3*86400*1e6))
 	}
-	return minTime + Time(rnd.Int64N(int64(MaxTime-minTime)))
+	return MinTime + Time(rnd.Int64N(int64(MaxTime-MinTime)))
 }
 
 // TestParseTimeRoundTrip holds ParseTime to package time.
@@ -146,7 +146,7 @@ func TestParseTimeDays(t *testing.T) {
 
 func TestTimeTextSorts(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(7, 8))
-	times := []Time{NoTime, minTime, MaxTime}
+	times := []Time{NoTime, MinTime, MaxTime}
 	for range 3000 {
 		times = append(times, randomTime(rnd))
 	}

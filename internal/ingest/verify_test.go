@@ -99,6 +99,38 @@ func TestVerifyDays(t *testing.T) {
 	}
 }
 
+// TestVerifyEndsOfTime: the first day and the last are compared and counted anew, too, and
+// nothing is older than what is too old for a text.
+func TestVerifyEndsOfTime(t *testing.T) {
+	t.Parallel()
+	db, dir := newDatabase(t), t.TempDir()
+	var log []byte
+	for _, when := range []string{"0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"} {
+		log = fmt.Appendf(log, `{"eventid":"cowrie.login.failed","session":"%s","sensor":"one","username":"root","password":"x","timestamp":"%[1]s"}`+"\n", when)
+	}
+	write(t, filepath.Join(dir, "cowrie.json"), log)
+	db.load(t, dir)
+	want := db.dump(t)
+	if _, err := db.sql.ExecContext(t.Context(), `UPDATE sensor_days SET events = 0`); err != nil {
+		t.Fatal(err)
+	}
+	for _, mend := range []func(context.Context, *cowrie.Mend) error{nil, db.Mend} {
+		if _, gaps := db.days(t, mend); !slices.Equal(gaps, []string{"0001-01-01, one: 0, not 1: events", "9999-12-31, one: 0, not 1: events"}) {
+			t.Errorf("%q", gaps)
+		}
+	}
+	ages := cowrie.FromStd(time.Date(-7973, 1, 1, 0, 0, 0, 0, time.UTC))
+	if d, err := db.ToDrop(t.Context(), ages); err != nil || d.Segments != 0 {
+		t.Errorf("%+v, %v", d, err)
+	}
+	if err := db.Retain(t.Context(), ages, func(d store.Dropped) { t.Errorf("%+v", d) }); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(want, db.dump(t)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestVerifyDropped: of days of which events were dropped nothing is compared, and
 // nothing counted anew.
 func TestVerifyDropped(t *testing.T) {

@@ -141,6 +141,39 @@ func TestAnySession(t *testing.T) {
 	}
 }
 
+// TestEndsOfTime: days have reports at whose ends, or behind them, there are no texts of times.
+func TestEndsOfTime(t *testing.T) {
+	for _, c := range []struct {
+		when string
+		zone *time.Location // whose days there begin, or end, in other years
+	}{
+		{"0001-01-01T00:00:00.000000Z", time.FixedZone("east", 3600)},
+		{"9999-12-31T23:59:59.999999Z", time.FixedZone("west", -3600)},
+	} {
+		db := newDatabase(t)
+		db.load(t, download("a", c.when, 1))
+		if _, err := db.AddVerdicts(t.Context(), []cowrie.Verdict{verdict(t, 1, c.when, 9, "trojan", c.when)}); err != nil {
+			t.Fatal(err)
+		}
+		whole := cowrie.Day(at(t, c.when))
+		_, offset := time.Time{}.In(c.zone).Zone()
+		moved := whole - cowrie.Time(offset)*1e6
+		db.forget(t)
+		for _, r := range []report.Request{
+			{Type: report.Daily, From: whole, To: whole + cowrie.DayLength, Location: time.UTC},
+			{Type: report.Daily, From: whole, To: whole + cowrie.DayLength, Location: time.UTC}, // which is kept now
+			{Type: report.Daily, From: moved, To: moved + cowrie.DayLength, Location: c.zone},
+		} {
+			r.AsOf = cowrie.MaxTime
+			d := db.report(t, r)
+			if d.Sessions.Total != 1 || d.Files.Downloads != 1 || d.Files.NewHashes != 1 || d.Verdicts.NewMaliciousTotal != 1 ||
+				len(d.Days) != 1 || d.Days[0].Events != 1 || len(d.Sensors) != 1 || d.Sensors[0].Events != 1 {
+				t.Errorf("%s, in %s: %+v", c.when, r.Location, d)
+			}
+		}
+	}
+}
+
 // TestTextsGone: where the texts of events were dropped, all that was counted is still
 // there, and what is not is told.
 func TestTextsGone(t *testing.T) {

@@ -117,8 +117,8 @@ func (a *appending) remakeDay(day cowrie.Time) error {
 	}
 	span := cowrie.Span{From: day, To: day + cowrie.DayLength}
 	var dropped bool
-	if err := a.row(`SELECT EXISTS (SELECT 1 FROM dropped_segments WHERE first_event_at < $1 AND last_event_at >= $2)`,
-		[]any{span.To.String(), span.From.String()}, &dropped); err != nil || dropped {
+	if err := a.row(`SELECT EXISTS (SELECT 1 FROM dropped_segments WHERE last_event_at >= $1 AND first_event_at < $2)`,
+		bounds(span), &dropped); err != nil || dropped {
 		return err
 	}
 	days, err := a.s.dayParts(a.ctx, a.tx, span)

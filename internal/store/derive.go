@@ -100,27 +100,19 @@ func (a *appending) eachRaw(session string, f func(text []byte) error) error {
 		return err
 	}
 	where, args := a.rawOf(session)
-	rows, err := a.query(`SELECT payload FROM raw_events WHERE `+where+` AND id > `+strconv.FormatInt(a.moved, 10), args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var text sql.RawBytes
-		if err := rows.Scan(&text); err != nil {
+	var text sql.RawBytes
+	return a.each(`SELECT payload FROM raw_events WHERE `+where+` AND id > `+strconv.FormatInt(a.moved, 10), args, func(scan func(...any) error) error {
+		if err := scan(&text); err != nil {
 			return err
 		}
 		trimmed := cowrie.Trim(text)
 		if isClipped(session) {
 			if e, err := cowrie.Parse(trimmed); err != nil || e.Session != session {
-				continue
+				return nil
 			}
 		}
-		if err := f(trimmed); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
+		return f(trimmed)
+	})
 }
 
 // hasRaw reports whether a session has raw events that are not in segments.
@@ -144,21 +136,17 @@ func (a *appending) rawSessionless(e *cowrie.Sessionless) (n int, err error) {
 	if e.Timestamp == "" {
 		where = `(` + where + ` OR ` + a.s.engine.Raw.Time + ` = '')`
 	}
-	rows, err := a.query(`SELECT payload FROM raw_events WHERE `+where, orNull(e.Timestamp))
-	if err != nil {
-		return 0, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var text sql.RawBytes
-		if err := rows.Scan(&text); err != nil {
-			return 0, err
+	var text sql.RawBytes
+	err = a.each(`SELECT payload FROM raw_events WHERE `+where, []any{orNull(e.Timestamp)}, func(scan func(...any) error) error {
+		if err := scan(&text); err != nil {
+			return err
 		}
 		if cowrie.Identity(cowrie.Trim(text)) == e.Digest {
 			n++
 		}
-	}
-	return n, rows.Err()
+		return nil
+	})
+	return n, err
 }
 
 // derive makes the row of a session anew, if it has raw events, out of those

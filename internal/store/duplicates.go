@@ -3,8 +3,6 @@ package store
 import (
 	"cmp"
 	"crypto/sha256"
-	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -236,19 +234,15 @@ func (a *appending) spansOf(sessions map[string]bool) (spans []segmentSpan, err 
 		}
 	}
 	for _, r := range all.joined() {
-		rows, err := a.query(`SELECT id, first_event_at, last_event_at, origins IS NOT NULL, FALSE FROM event_segments WHERE id BETWEEN $1 AND $2
-			UNION ALL SELECT id, first_event_at, last_event_at, FALSE, TRUE FROM dropped_segments WHERE id BETWEEN $1 AND $2 ORDER BY 1`, r[0], r[1])
+		err := a.each(`SELECT id, first_event_at, last_event_at, origins IS NOT NULL, FALSE FROM event_segments WHERE id BETWEEN $1 AND $2
+			UNION ALL SELECT id, first_event_at, last_event_at, FALSE, TRUE FROM dropped_segments WHERE id BETWEEN $1 AND $2 ORDER BY 1`,
+			[]any{r[0], r[1]}, func(scan func(...any) error) error {
+				var s segmentSpan
+				err := scan(&s.id, scanTime{&s.first}, scanTime{&s.last}, &s.foreign, &s.dropped)
+				spans = append(spans, s)
+				return err
+			})
 		if err != nil {
-			return nil, err
-		}
-		for rows.Next() {
-			var s segmentSpan
-			if err := rows.Scan(&s.id, scanTime{&s.first}, scanTime{&s.last}, &s.foreign, &s.dropped); err != nil {
-				return nil, err
-			}
-			spans = append(spans, s)
-		}
-		if err := rows.Err(); err != nil {
 			return nil, err
 		}
 	}
@@ -379,21 +373,10 @@ func (a *appending) text(id int64) ([]byte, error) {
 	if text := a.cache.get(id); text != nil {
 		return text, nil
 	}
-	rows, err := a.query(`SELECT text_size, checksum, events FROM event_segments WHERE id = $1`, id)
-	if err != nil {
-		return nil, err
+	text, found, err := a.s.textOf(a.ctx, a.ask, id, "")
+	if err == nil && !found {
+		err = fmt.Errorf("event segment %d is gone", id)
 	}
-	defer rows.Close()
-	var seg sealed
-	if !rows.Next() {
-		return nil, errors.Join(fmt.Errorf("event segment %d is gone", id), rows.Err())
-	}
-	var blob sql.RawBytes
-	if err := rows.Scan(&seg.size, &seg.checksum, &blob); err != nil {
-		return nil, fmt.Errorf("event segment %d: %w", id, err)
-	}
-	seg.blob = blob
-	text, err := a.s.seal.open(id, &seg)
 	if err == nil {
 		a.cache.put(id, text)
 	}

@@ -44,12 +44,8 @@ func (s *Store) Events(ctx context.Context, q EventFilter, f func(*Event) error)
 	// Without a filter nothing needs to be understood.
 	whole := q == EventFilter{Since: cowrie.NoTime, Until: cowrie.NoTime}
 	var where conditions
-	if q.Since != cowrie.NoTime {
-		where.add("last_event_at >= ?", q.Since.String())
-	}
-	if q.Until != cowrie.NoTime {
-		where.add("first_event_at < ?", q.Until.String())
-	}
+	where.times("last_event_at", cowrie.Time.String, q.Since, cowrie.NoTime)
+	where.times("first_event_at", cowrie.Time.String, cowrie.NoTime, q.Until)
 	after := int64(0)
 	for {
 		page := where
@@ -214,32 +210,19 @@ func (s *Store) eventsOfFile(ctx context.Context, q EventFilter, f func(*Event) 
 // these, and need not be looked for in others.
 func (s *Store) segmentOf(ctx context.Context, id int64, first, last cowrie.Time) ([]byte, error) {
 	if s.engine.Month != nil {
-		text, err := s.segmentThat(ctx, id, "id = $1 AND month BETWEEN $2 AND $3", id, s.engine.Month(first), s.engine.Month(last))
-		if text != nil || err != nil {
+		text, found, err := s.textOf(ctx, s.each, id, ` AND month BETWEEN $2 AND $3`, s.engine.Month(first), s.engine.Month(last))
+		if err != nil || found {
 			return text, err
 		}
 	}
 	return s.segment(ctx, id)
 }
 
-// segmentThat returns the text of the segment that fits a condition, checked against its
-// checksum; nil if there is none.
-func (s *Store) segmentThat(ctx context.Context, id int64, condition string, args ...any) (text []byte, err error) {
-	err = s.each(ctx, `SELECT text_size, checksum, events FROM event_segments WHERE `+condition, args, func(scan func(...any) error) error {
-		var seg sealed
-		if err := scan(&seg.size, &seg.checksum, (*sql.RawBytes)(&seg.blob)); err != nil {
-			return err
-		}
-		text, err = s.seal.open(id, &seg)
-		return err
-	})
-	return text, err
-}
-
-// segment returns the text of a segment; nil if it was dropped.
+// segment returns the text of a segment, checked against its checksum; nil if it was
+// dropped.
 func (s *Store) segment(ctx context.Context, id int64) ([]byte, error) {
-	text, err := s.segmentThat(ctx, id, "id = $1", id)
-	if text != nil || err != nil {
+	text, found, err := s.textOf(ctx, s.each, id, "")
+	if err != nil || found {
 		return text, err
 	}
 	dropped, err := s.isDropped(ctx, id)
@@ -247,4 +230,18 @@ func (s *Store) segment(ctx context.Context, id int64) ([]byte, error) {
 		err = fmt.Errorf("%w: event segment %d is gone", ErrNotFound, id)
 	}
 	return nil, err
+}
+
+// textOf returns the text of a segment, if there is one that fits a further condition.
+func (s *Store) textOf(ctx context.Context, ask asking, id int64, condition string, args ...any) (text []byte, found bool, err error) {
+	err = ask(ctx, `SELECT text_size, checksum, events FROM event_segments WHERE id = $1`+condition, append([]any{id}, args...), func(scan func(...any) error) error {
+		found = true
+		var seg sealed
+		if err := scan(&seg.size, &seg.checksum, (*sql.RawBytes)(&seg.blob)); err != nil {
+			return err
+		}
+		text, err = s.seal.open(id, &seg)
+		return err
+	})
+	return text, found, err
 }

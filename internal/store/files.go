@@ -71,7 +71,7 @@ func (s *Store) Files(ctx context.Context, q FileFilter, f func(*File) error) er
 	}
 	// What asks for sightings asks for one sighting that fits all of it.
 	var sight conditions
-	sight.times("s.seen_at", q.Since.String(), q.Until.String())
+	sight.times("s.seen_at", cowrie.Time.String, q.Since, q.Until)
 	if q.Sensor != "" {
 		sight.add("s.sensor = ?", q.Sensor)
 	}
@@ -92,7 +92,7 @@ func (s *Store) Files(ctx context.Context, q FileFilter, f func(*File) error) er
 		where.add("f.shasum IN (SELECT s.shasum FROM file_sightings s WHERE "+sight.text()+")", sight.args...)
 	} else if len(sight.parts) > 0 {
 		// A file outside of the times has no sighting inside of them.
-		where.times("f.last_seen", q.Since.String(), "")
+		where.times("f.last_seen", cowrie.Time.String, q.Since, cowrie.NoTime)
 		where.add("EXISTS (SELECT 1 FROM file_sightings s WHERE s.shasum = f.shasum AND "+sight.text()+")", sight.args...)
 	}
 	query := `SELECT ` + fileColumns + ` FROM files f` + where.clause() + ` ORDER BY f.last_seen DESC NULLS LAST, f.shasum` + limit(q.Limit)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"slices"
 	"strconv"
 	"strings"
@@ -509,7 +508,11 @@ func (a *appending) ask(_ context.Context, query string, args []any, f func(scan
 
 // each calls f for each row of a query of this transaction.
 func (a *appending) each(query string, args []any, f func(scan func(...any) error) error) error {
-	rows, err := a.query(query, args...)
+	st, err := a.prepared(query)
+	if err != nil {
+		return err
+	}
+	rows, err := st.QueryContext(a.ctx, args...)
 	if err != nil {
 		return err
 	}
@@ -520,13 +523,4 @@ func (a *appending) each(query string, args []any, f func(scan func(...any) erro
 		}
 	}
 	return rows.Err()
-}
-
-// query runs a prepared statement of this transaction.
-func (a *appending) query(query string, args ...any) (*sql.Rows, error) {
-	st, err := a.prepared(query)
-	if err != nil {
-		return nil, err
-	}
-	return st.QueryContext(a.ctx, args...)
 }

@@ -15,7 +15,7 @@ func (s *Store) History(ctx context.Context, shasum string, f func(*cowrie.Verdi
 // source had said of the file before; nil if it had said nothing.
 func (s *Store) Changes(ctx context.Context, since cowrie.Time, f func(before, now *cowrie.Verdict) error) error {
 	var where conditions
-	where.times("observed_at", since.String(), "")
+	where.times("observed_at", cowrie.Time.String, since, cowrie.NoTime)
 	return s.verdicts(ctx, verdictColumns+where.clause()+` ORDER BY observed_at, shasum, source`, where.args,
 		func(now *cowrie.Verdict) error {
 			before, err := s.before(ctx, now)

@@ -62,9 +62,7 @@ func lookupsOf(q cowrie.LookupQuery, part string, args ...any) *conditions {
 	for _, source := range q.After {
 		where.add(`EXISTS (SELECT 1 FROM lookups b WHERE b.source = ? AND b.shasum = l.shasum AND b.state <> 'new')`, source)
 	}
-	if q.Since != cowrie.NoTime {
-		where.add("f.last_seen >= ?", q.Since.String())
-	}
+	where.times("f.last_seen", cowrie.Time.String, q.Since, cowrie.NoTime)
 	return &where
 }
 

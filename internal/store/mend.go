@@ -86,14 +86,9 @@ func (a *appending) missing(list []cowrie.StoredSighting) error {
 // remakeFile makes the row of a file anew out of its sightings.
 func (a *appending) remakeFile(shasum string) error {
 	var file *cowrie.File
-	rows, err := a.query(storedSighting+` WHERE shasum = $1`, shasum)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	if err := a.each(storedSighting+` WHERE shasum = $1`, []any{shasum}, func(scan func(...any) error) error {
 		row := &cowrie.StoredSighting{}
-		if err := scanStored(rows.Scan, row); err != nil {
+		if err := scanStored(scan, row); err != nil {
 			return err
 		}
 		if one := cowrie.NewFile(&row.Sighting); file == nil {
@@ -101,8 +96,8 @@ func (a *appending) remakeFile(shasum string) error {
 		} else {
 			file.Add(one)
 		}
-	}
-	if err := rows.Err(); err != nil {
+		return nil
+	}); err != nil {
 		return err
 	}
 	delete(a.files, shasum)

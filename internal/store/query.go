@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"midden/internal/cowrie"
 )
 
 // conditions are joined by AND. Their parameters are written ? and numbered
@@ -20,13 +22,13 @@ func (c *conditions) add(part string, args ...any) {
 	c.args = append(c.args, args...)
 }
 
-// times asks for since <= column < until, where they are not "".
-func (c *conditions) times(column, since, until string) {
-	if since != "" {
-		c.add(column+" >= ?", since)
+// times asks for since <= column < until; NoTime asks for nothing. text is the column's form.
+func (c *conditions) times(column string, text func(cowrie.Time) string, since, until cowrie.Time) {
+	if since != cowrie.NoTime {
+		c.add(column+" >= ?", bound(text, since))
 	}
-	if until != "" {
-		c.add(column+" < ?", until)
+	if until != cowrie.NoTime {
+		c.add(column+" < ?", bound(text, until))
 	}
 }
 

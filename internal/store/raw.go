@@ -134,12 +134,11 @@ func (s *Store) rawEventsThat(ctx context.Context, q EventFilter, f func(*Event)
 	case q.Since != cowrie.NoTime || q.Until != cowrie.NoTime:
 		// Whatever its form and its zone, a time begins with a date that is no
 		// more than a day off.
-		const day = cowrie.Time(24 * 3600 * 1e6)
 		if q.Since != cowrie.NoTime {
-			where.add(s.engine.Raw.Time+" >= ?", (q.Since - day).SQL()[:10])
+			where.add(s.engine.Raw.Time+" >= ?", bound(dayText, q.Since-cowrie.DayLength))
 		}
 		if q.Until != cowrie.NoTime {
-			where.add(s.engine.Raw.Time+" < ?", (q.Until + 2*day).SQL()[:10])
+			where.add(s.engine.Raw.Time+" < ?", bound(dayText, q.Until+2*cowrie.DayLength))
 		}
 		order = s.engine.Raw.Time + ", id"
 	case q.Type != "" && !strings.HasSuffix(q.Type, "*") && s.engine.Raw.ByType:

@@ -11,7 +11,7 @@ import (
 	"midden/internal/cowrie"
 )
 
-// asking is how a View, a Snapshot, or a batch on its way into the database asks for rows.
+// asking is how a Store, a View, a Snapshot, or a batch on its way into the database asks for rows.
 type asking func(ctx context.Context, query string, args []any, f func(scan func(...any) error) error) error
 
 // keptSums calls f for each sensor of a day, or for one, with what its sessions add up to, in

@@ -30,7 +30,7 @@ func (s *Store) ToDrop(ctx context.Context, before cowrie.Time) (d Dropped, err 
 	if err := s.noRawEvents(ctx); err != nil {
 		return d, err
 	}
-	err = s.eachOf(ctx, s.db, weighSegments+`last_event_at < $1`, []any{before.String()}, d.scan)
+	err = s.eachOf(ctx, s.db, weighSegments+`last_event_at < $1`, []any{bound(cowrie.Time.String, before)}, d.scan)
 	return d, err
 }
 
@@ -71,7 +71,7 @@ func (s *Store) Retain(ctx context.Context, before cowrie.Time, f func(Dropped))
 	for {
 		var ids []any
 		err := s.each(ctx, `SELECT id FROM event_segments WHERE last_event_at < $1 ORDER BY last_event_at LIMIT $2`,
-			[]any{before.String(), segmentsAtOnce}, func(scan func(...any) error) error {
+			[]any{bound(cowrie.Time.String, before), segmentsAtOnce}, func(scan func(...any) error) error {
 				var id int64
 				err := scan(&id)
 				ids = append(ids, id)
@@ -139,8 +139,8 @@ func (s *Store) Dropped(ctx context.Context, q EventFilter) (d Dropped, err erro
 		}
 		where.add("("+strings.Join(ranges, " OR ")+")", args...)
 	default:
-		where.times("last_event_at", q.Since.String(), "")
-		where.times("first_event_at", "", q.Until.String())
+		where.times("last_event_at", cowrie.Time.String, q.Since, cowrie.NoTime)
+		where.times("first_event_at", cowrie.Time.String, cowrie.NoTime, q.Until)
 	}
 	err = s.db.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(event_count), 0), max(last_event_at) FROM dropped_segments`+where.clause(),
 		where.args...).Scan(&d.Segments, &d.Events, scanTime{&d.Last})

@@ -63,7 +63,7 @@ const flaggedFiles = `(SELECT count(DISTINCT x.shasum) FROM file_sightings x JOI
 // Sessions calls f for each session that fits, the newest first.
 func (s *Store) Sessions(ctx context.Context, q SessionFilter, f func(*Session) error) error {
 	var where conditions
-	where.times("s.first_event_at", q.Since.SQL(), q.Until.SQL())
+	where.times("s.first_event_at", cowrie.Time.SQL, q.Since, q.Until)
 	for _, equal := range []struct{ column, value string }{
 		{"s.sensor", q.Sensor}, {"s.src_ip", q.SrcIP}, {"s.protocol", q.Protocol},
 		{"s.username", q.Username}, {"s.password", q.Password},

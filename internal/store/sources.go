@@ -12,26 +12,20 @@ import (
 // Sources returns the sources whose first record has a fingerprint, the least
 // read ones first.
 func (s *Store) Sources(ctx context.Context, fingerprint string) ([]cowrie.Source, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT id, position, digest, digest_state, tail FROM sources
-		WHERE fingerprint = $1 ORDER BY position, id`, fingerprint)
-	if err != nil {
-		return nil, s.explain(err)
-	}
-	defer rows.Close()
 	var list []cowrie.Source
 	newest := int64(0)
-	for rows.Next() {
+	err := s.each(ctx, `SELECT id, position, digest, digest_state, tail FROM sources
+		WHERE fingerprint = $1 ORDER BY position, id`, []any{fingerprint}, func(scan func(...any) error) error {
 		src := cowrie.Source{Fingerprint: fingerprint}
-		if err := rows.Scan(&src.ID, &src.Mark.Position, &src.Mark.Digest, &src.Mark.State, &src.Mark.Tail); err != nil {
-			return nil, s.explain(err)
-		}
+		err := scan(&src.ID, &src.Mark.Position, &src.Mark.Digest, &src.Mark.State, &src.Mark.Tail)
 		newest = max(newest, src.ID)
 		list = append(list, src)
-	}
+		return err
+	})
 	for i := range list {
 		list[i].Newest = newest
 	}
-	return list, s.explain(rows.Err())
+	return list, err
 }
 
 // File returns what a path held when it was last looked at; nil if it never was.

@@ -27,6 +27,7 @@ import (
 	"midden/internal/store/storetest"
 	"midden/internal/synth"
 	"midden/internal/synth/cowrieprocessor"
+	"midden/internal/synth/cowrieprocessor/cowrieprocessortest"
 )
 
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
@@ -65,11 +66,7 @@ func open(t *testing.T, name string) *database {
 func takenOver(t *testing.T, fill func(*sql.DB)) *database {
 	t.Helper()
 	storetest.OnSQLite(t)
-	path := filepath.Join(t.TempDir(), "v3.sqlite")
-	db := storetest.Connect(t, path)
-	if err := cowrieprocessor.Create(t.Context(), db, cowrieprocessor.Latest); err != nil {
-		t.Fatal(err)
-	}
+	path, db := cowrieprocessortest.Create(t, cowrieprocessor.Latest)
 	fill(db)
 	if err := sqlite.Upgrade(t.Context(), path, func(*migrate.Plan) error { return nil }, func(int) {}); err != nil {
 		t.Fatal(err)
@@ -80,9 +77,7 @@ func takenOver(t *testing.T, fill func(*sql.DB)) *database {
 // loadOld loads lines as cowrieprocessor did.
 func loadOld(t *testing.T, db *sql.DB, source string, lines ...[]byte) {
 	t.Helper()
-	if err := cowrieprocessor.Load(t.Context(), db, source, lines, cowrieprocessor.LoadOptions{Inode: "1"}); err != nil {
-		t.Fatal(err)
-	}
+	cowrieprocessortest.Load(t, db, source, lines, cowrieprocessor.LoadOptions{Inode: "1"})
 }
 
 func addRaw(t *testing.T, db *sql.DB, payload any) (id int64) {

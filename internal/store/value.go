@@ -28,6 +28,24 @@ func timeText(t cowrie.Time) any { return orNull(t.String()) }
 // timeSQL is a time for a column of cowrieprocessor's.
 func timeSQL(t cowrie.Time) any { return orNull(t.SQL()) }
 
+// bound is a time that rows are compared with, in the form of their column. Where it has no
+// text, it is before or behind all that have one: PostgreSQL knows these words, and as texts
+// they sort so.
+func bound(text func(cowrie.Time) string, t cowrie.Time) string {
+	switch {
+	case t < cowrie.MinTime:
+		return "-infinity"
+	case t > cowrie.MaxTime:
+		return "infinity"
+	}
+	return text(t)
+}
+
+// bounds are those of a span, for columns of midden's own.
+func bounds(span cowrie.Span) []any {
+	return []any{bound(cowrie.Time.String, span.From), bound(cowrie.Time.String, span.To)}
+}
+
 // orNull is NULL for the empty text.
 func orNull(s string) any {
 	if s == "" {

@@ -78,11 +78,7 @@ func (v *View) one(ctx context.Context, query string, args []any, into ...any) e
 // within are the conditions for rows whose time is in a span, and whose sensor is its.
 func within(column, sensor string, text func(cowrie.Time) string, span cowrie.Span) *conditions {
 	var where conditions
-	until := ""
-	if span.To <= cowrie.MaxTime { // behind the last day there is no text of a time
-		until = text(span.To)
-	}
-	where.times(column, text(span.From), until)
+	where.times(column, text, span.From, span.To)
 	if span.Sensor != "" {
 		where.add(sensor+" = ?", span.Sensor)
 	}
@@ -128,7 +124,7 @@ func (v *View) SensorDays(ctx context.Context, span cowrie.Span, f func(*cowrie.
 func (v *View) LastEvents(ctx context.Context, day cowrie.Time, f func(sensor string, last cowrie.Time) error) error {
 	var sensor string
 	var last cowrie.Time
-	return v.each(ctx, `SELECT sensor, max(last_event_at) FROM sensor_days WHERE day < $1 GROUP BY sensor`, []any{dayText(day)},
+	return v.each(ctx, `SELECT sensor, max(last_event_at) FROM sensor_days WHERE day < $1 GROUP BY sensor`, []any{bound(dayText, day)},
 		func(scan func(...any) error) error {
 			if err := scan(&sensor, scanTime{&last}); err != nil {
 				return err
@@ -172,7 +168,7 @@ func (v *View) DayParts(ctx context.Context, span cowrie.Span) (map[cowrie.DayKe
 func (s *Store) dayParts(ctx context.Context, tx *sql.Tx, span cowrie.Span) (map[cowrie.DayKey]*cowrie.SensorDay, error) {
 	var ids []int64
 	err := s.eachOf(ctx, tx, `SELECT id FROM event_segments WHERE last_event_at >= $1 AND first_event_at < $2`,
-		[]any{span.From.String(), span.To.String()}, func(scan func(...any) error) error {
+		bounds(span), func(scan func(...any) error) error {
 			var id int64
 			err := scan(&id)
 			ids = append(ids, id)
@@ -274,7 +270,7 @@ const seenFiles = `FROM files WHERE last_seen >= $1 AND first_seen < $2`
 
 // SeenFiles calls f for the files that were seen in a span, and some others.
 func (v *View) SeenFiles(ctx context.Context, span cowrie.Span, f func(*cowrie.SeenFile) error) error {
-	return v.files(ctx, seenFiles, []any{span.From.String(), span.To.String()}, f)
+	return v.files(ctx, seenFiles, bounds(span), f)
 }
 
 // FilesOf calls f for those of some files that there are, and that a sensor saw; "" is any.
@@ -311,7 +307,7 @@ func (v *View) Verdicts(ctx context.Context, span cowrie.Span, f func(*cowrie.Ve
 		coalesce(v.malicious, -1), coalesce(v.total, -1), coalesce(v.classification, '') FROM file_verdicts v
 		WHERE v.observed_at < $2 AND `+ofVirusTotal+` AND v.shasum IN (SELECT shasum `+seenFiles+`
 			UNION SELECT shasum FROM file_verdicts WHERE observed_at >= $1 AND observed_at < $2)
-		ORDER BY v.shasum, v.observed_at, v.source`, []any{span.From.String(), span.To.String()},
+		ORDER BY v.shasum, v.observed_at, v.source`, bounds(span),
 		func(scan func(...any) error) error {
 			verdict := cowrie.NewVerdict("", "", cowrie.NoTime)
 			if err := scan(&verdict.Shasum, &verdict.Source, scanTime{&verdict.ObservedAt}, &verdict.Listed, scanTime{&verdict.AnalysedAt},
@@ -327,7 +323,7 @@ func (v *View) Verdicts(ctx context.Context, span cowrie.Span, f func(*cowrie.Ve
 func (v *View) FailedLookups(ctx context.Context, until cowrie.Time, f func(shasum string) error) error {
 	var shasum string
 	return v.each(ctx, `SELECT shasum FROM lookups WHERE source = $1 AND (failures > 0 OR state IN ('failed', 'dropped'))
-		AND state <> 'dropped' AND updated_at <= $2`, []any{cowrie.SourceVirusTotal, until.String()}, func(scan func(...any) error) error {
+		AND state <> 'dropped' AND updated_at <= $2`, []any{cowrie.SourceVirusTotal, bound(cowrie.Time.String, until)}, func(scan func(...any) error) error {
 		if err := scan(&shasum); err != nil {
 			return err
 		}

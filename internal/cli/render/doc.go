@@ -6,7 +6,8 @@
 //
 //   - table: for people. What acts on a terminal or hides is shown as an escape,
 //     URLs are unclickable, sizes and durations have units, an absent value is
-//     "-". Only here, and only on a terminal, long cells are shortened.
+//     "-". Only here, and only on a terminal, long cells are shortened. Of very many rows
+//     it is several, each with its head.
 //   - json, jsonl: exact. Keys in the order of the columns, numbers as numbers,
 //     durations as seconds, times as RFC 3339 in UTC with microseconds, absent
 //     values as null. Bytes that are not UTF-8 become U+FFFD.

@@ -6,6 +6,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -118,6 +119,40 @@ func TestTableLayout(t *testing.T) {
 `
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// TestLongTable: a table of many rows is written in parts while they come, each as a table of its own.
+func TestLongTable(t *testing.T) {
+	var b strings.Builder
+	w := New(&b, Table, []Column{{Name: "n", Kind: Int}, {Name: "note", Optional: true}, {Name: "a"}})
+	var want strings.Builder
+	for i := range 2 * maxHeld {
+		var note any
+		switch {
+		case i == 0:
+			want.WriteString("   N  NOTE  A\n")
+		case i == maxHeld:
+			want.WriteString("    N  A\n")
+		}
+		if i < maxHeld {
+			note = "x"
+			fmt.Fprintf(&want, "%4d  x     a\n", i)
+		} else {
+			fmt.Fprintf(&want, "%5d  a\n", i)
+		}
+		if b.Len() > 0 != (i >= maxHeld) {
+			t.Fatalf("%d bytes are written with row %d", b.Len(), i)
+		}
+		if err := w.Row(i, note, "a"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want.String(), b.String()); diff != "" {
+		t.Errorf("-want +got:\n%.2000s", diff)
 	}
 }
 

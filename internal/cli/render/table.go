@@ -10,7 +10,11 @@ import (
 // gap is how many spaces stand between two columns of a table.
 const gap = 2
 
-// table collects rows and writes them when all are known.
+// maxHeld is how many rows a table holds, to know how wide its columns are. A longer one
+// is written in parts, each with its own widths and its own head.
+const maxHeld = 10_000
+
+// table collects rows, and writes them when all of a part are known.
 type table struct {
 	w       io.Writer
 	columns []Column
@@ -30,8 +34,10 @@ func (t *table) row(values []value) error {
 			t.filled[i] = t.filled[i] || values[i] != nil
 		}
 	}
-	t.cells = append(t.cells, cells)
-	return nil
+	if t.cells = append(t.cells, cells); len(t.cells) < maxHeld {
+		return nil
+	}
+	return t.end()
 }
 
 func (t *table) flush() error { return nil }
@@ -40,6 +46,7 @@ func (t *table) end() error {
 	if len(t.cells) == 0 {
 		return nil
 	}
+	defer func() { t.cells, t.filled = nil, nil }()
 	lines := make([][]string, 1+len(t.cells))
 	var right, shrinks []bool
 	for i, c := range t.columns {

@@ -25,8 +25,8 @@ type Writer struct {
 }
 
 // New returns a Writer of rows with these columns. json, jsonl and csv are
-// written as rows come, through a buffer; a table is written by Close. An f that
-// is not one of the four formats is written as a table.
+// written as rows come, through a buffer; a table when some thousands of rows are
+// known, and by Close. An f that is not one of the four formats is written as a table.
 func New(w io.Writer, f Format, columns []Column) *Writer {
 	return newWriter(w, f, columns, terminalWidth(w))
 }

@@ -14,19 +14,13 @@ import (
 	"midden/internal/store/migrate"
 	"midden/internal/synth"
 	"midden/internal/synth/cowrieprocessor"
+	"midden/internal/synth/cowrieprocessor/cowrieprocessortest"
 )
 
 // emptyV3 makes a database of cowrieprocessor.
 func emptyV3(t *testing.T) *sql.DB {
 	t.Helper()
-	db, err := sql.Open("sqlite", filepath.Join(t.TempDir(), "v3.sqlite")+"?_pragma=synchronous(0)&_txlock=immediate")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	if err := cowrieprocessor.Create(t.Context(), db, cowrieprocessor.Latest); err != nil {
-		t.Fatal(err)
-	}
+	_, db := cowrieprocessortest.Create(t, cowrieprocessor.Latest)
 	return db
 }
 

@@ -20,6 +20,7 @@ import (
 	"midden/internal/store/sqlite"
 	"midden/internal/synth"
 	"midden/internal/synth/cowrieprocessor"
+	"midden/internal/synth/cowrieprocessor/cowrieprocessortest"
 )
 
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
@@ -34,41 +35,19 @@ var logLines = sync.OnceValue(func() [][]byte {
 	return bytes.Split(bytes.TrimSpace(buf.Bytes()), []byte("\n"))
 })
 
-func connect(t *testing.T, path string, pragmas ...string) *sql.DB {
-	t.Helper()
-	name := path + "?_pragma=busy_timeout(10000)&_pragma=synchronous(0)"
-	for _, p := range pragmas {
-		name += "&_pragma=" + p
-	}
-	db, err := sql.Open("sqlite", name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db.SetMaxOpenConns(1)
-	t.Cleanup(func() { db.Close() })
-	return db
-}
-
-// old makes a database of cowrieprocessor. The connection to it stays open, as
-// the program's would.
+// old makes a database of cowrieprocessor with the lines of a log.
 func old(t *testing.T, version int, lines [][]byte, pragmas ...string) (path string, db *sql.DB) {
 	t.Helper()
-	path = filepath.Join(t.TempDir(), "old.sqlite")
-	db = connect(t, path, pragmas...)
-	if err := cowrieprocessor.Create(t.Context(), db, version); err != nil {
-		t.Fatal(err)
-	}
-	loadOld(t, db, "/log/cowrie.json", lines)
+	path, db = cowrieprocessortest.Create(t, version, pragmas...)
+	loadOld(t, db, lines)
 	return path, db
 }
 
-func loadOld(t *testing.T, db *sql.DB, source string, lines [][]byte) {
+// loadOld loads what is new of the log.
+func loadOld(t *testing.T, db *sql.DB, lines [][]byte) {
 	t.Helper()
-	if lines == nil {
-		return
-	}
-	if err := cowrieprocessor.Load(t.Context(), db, source, lines, cowrieprocessor.LoadOptions{Inode: "1", Delta: true}); err != nil {
-		t.Fatal(err)
+	if lines != nil {
+		cowrieprocessortest.Load(t, db, "/log/cowrie.json", lines, cowrieprocessor.LoadOptions{Inode: "1", Delta: true})
 	}
 }
 

@@ -1,14 +1,13 @@
 package sqlite
 
 import (
-	"database/sql"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"midden/internal/store/migrate"
 	"midden/internal/synth/cowrieprocessor"
+	"midden/internal/synth/cowrieprocessor/cowrieprocessortest"
 )
 
 // TestSessionsAreFoundByIndex: whatever index on sessions a database had, or was
@@ -28,15 +27,7 @@ func TestSessionsAreFoundByIndex(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			path := filepath.Join(t.TempDir(), "old.sqlite")
-			db, err := sql.Open("sqlite", path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer db.Close()
-			if err := cowrieprocessor.Create(t.Context(), db, cowrieprocessor.Latest); err != nil {
-				t.Fatal(err)
-			}
+			path, db := cowrieprocessortest.Create(t, cowrieprocessor.Latest)
 			for _, st := range c.change {
 				if _, err := db.Exec(st); err != nil {
 					t.Fatal(err)

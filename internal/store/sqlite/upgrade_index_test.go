@@ -106,7 +106,7 @@ func TestRedundantIndex(t *testing.T) {
 		if there := len(rowsOf(t, db, `SELECT 1 FROM sqlite_schema WHERE name = ?`, name)) > 0; there != c.there {
 			t.Errorf("version %d, %v: the index is there: %v", c.version, c.change, there)
 		}
-		loadOld(t, db, "/log/cowrie.json", logLines()[:60]) // it names the four columns
+		loadOld(t, db, logLines()[:60]) // it names the four columns
 		if n := len(rowsOf(t, db, `SELECT 1 FROM raw_events`)); n != 60 {
 			t.Errorf("version %d, %v: the old program has %d events, of 60", c.version, c.change, n)
 		}

@@ -14,6 +14,7 @@ import (
 	"midden/internal/store/migrate"
 	"midden/internal/store/sqlite"
 	"midden/internal/synth/cowrieprocessor"
+	"midden/internal/synth/cowrieprocessor/cowrieprocessortest"
 )
 
 // TestStepFails plants something that makes a step fail, takes it away, and goes on.
@@ -91,7 +92,7 @@ func TestUpgradeStopped(t *testing.T) {
 		if !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
 		}
-		if v := rowsOf(t, connect(t, path), `SELECT value FROM schema_state WHERE "key" = 'schema_version'`); !slices.Equal(v, []string{"string 1"}) {
+		if v := rowsOf(t, cowrieprocessortest.Open(t, path), `SELECT value FROM schema_state WHERE "key" = 'schema_version'`); !slices.Equal(v, []string{"string 1"}) {
 			t.Errorf("after %v the version is %v", begun, v)
 		}
 	}
@@ -99,7 +100,7 @@ func TestUpgradeStopped(t *testing.T) {
 	if diff := cmp.Diff(want, begun); diff != "" {
 		t.Error(diff)
 	}
-	if got := rowsOf(t, connect(t, path), `SELECT malicious, total FROM file_verdicts`); !slices.Equal(got, []string{"int64 3 | int64 60"}) {
+	if got := rowsOf(t, cowrieprocessortest.Open(t, path), `SELECT malicious, total FROM file_verdicts`); !slices.Equal(got, []string{"int64 3 | int64 60"}) {
 		t.Errorf("verdicts: %v", got)
 	}
 	if events, sum := use(t, path, logLines()...); events != 0 || sum.Sightings == 0 {
@@ -147,7 +148,7 @@ func TestWayBack(t *testing.T) {
 			if diff := cmp.Diff(before, rowsOf(t, db, `SELECT * FROM files`)); diff != "" {
 				t.Errorf("the old files: %s", diff)
 			}
-			loadOld(t, db, "/log/cowrie.json", lines[:50])
+			loadOld(t, db, lines[:50])
 			upgrade(t, path)
 			first.Elapsed = 0
 			events, again := use(t, path, lines[:50]...)

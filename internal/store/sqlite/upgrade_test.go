@@ -16,6 +16,7 @@ import (
 	"midden/internal/store/migrate"
 	"midden/internal/store/sqlite"
 	"midden/internal/synth/cowrieprocessor"
+	"midden/internal/synth/cowrieprocessor/cowrieprocessortest"
 )
 
 func TestUpgrade(t *testing.T) {
@@ -56,7 +57,7 @@ func TestUpgrade(t *testing.T) {
 				if diff := cmp.Diff(want, upgrade(t, path)); diff != "" {
 					t.Error(diff)
 				}
-				db = connect(t, path)
+				db = cowrieprocessortest.Open(t, path)
 				if diff := cmp.Diff([]string{"string 4"}, rowsOf(t, db, `SELECT value FROM schema_state WHERE "key" = 'schema_version'`)); diff != "" {
 					t.Errorf("version: %s", diff)
 				}
@@ -84,7 +85,7 @@ func TestUpgrade(t *testing.T) {
 					t.Errorf("again: %s", diff)
 				}
 				// The old program goes on, and midden knows what it has loaded.
-				loadOld(t, db, "/log/cowrie.json", lines[:len(lines)/2+20])
+				loadOld(t, db, lines[:len(lines)/2+20])
 				known := len(rowsOf(t, db, `SELECT id FROM raw_events`))
 				if known != len(lines)/2+20 {
 					t.Errorf("the old program has %d events, of %d", known, len(lines)/2+20)
@@ -93,7 +94,7 @@ func TestUpgrade(t *testing.T) {
 				if events != int64(len(lines)-known) || sum.Rows == 0 || sum.Sightings == 0 {
 					t.Errorf("%d events are new, of %d but %d; %+v", events, len(lines), known, sum)
 				}
-				loadOld(t, db, "/log/cowrie.json", lines)
+				loadOld(t, db, lines)
 			})
 		}
 	}
@@ -108,12 +109,12 @@ func TestNewAndUpgradedAlike(t *testing.T) {
 		t.Fatal(err)
 	}
 	const columns = `SELECT m.name, x.name, x.type FROM sqlite_schema m, pragma_table_xinfo(m.name) x WHERE m.type = 'table' ORDER BY 1, 2`
-	want := rowsOf(t, connect(t, fresh), columns)
+	want := rowsOf(t, cowrieprocessortest.Open(t, fresh), columns)
 	for version := 1; version <= 3; version++ {
 		path, db := old(t, version, nil)
 		db.Close()
 		upgrade(t, path)
-		got := rowsOf(t, connect(t, path), columns)
+		got := rowsOf(t, cowrieprocessortest.Open(t, path), columns)
 		for _, column := range want {
 			name, _, _ := strings.Cut(column, " | ")
 			// Tables of the old program's keep its types.
@@ -324,5 +325,5 @@ func TestVersion3From1(t *testing.T) {
 	if diff := cmp.Diff([]string{"tables of version 4", "version"}, upgrade(t, path)); diff != "" {
 		t.Error(diff)
 	}
-	loadOld(t, db, "/log/cowrie.json", logLines()[:60])
+	loadOld(t, db, logLines()[:60])
 }
