@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"slices"
@@ -48,7 +47,8 @@ type sightingID struct {
 	key     [16]byte
 }
 
-// flushSightings stores the sightings and counts them into their files.
+// flushSightings stores the sightings, in the order of files as flushSessions does, and counts
+// them into their files.
 func (a *appending) flushSightings() error {
 	known, err := a.knownSightings()
 	if err != nil {
@@ -58,6 +58,7 @@ func (a *appending) flushSightings() error {
 		"download_url", "outfile", "duplicate", "sighting_key"}
 	insert := a.insert("file_sightings", append(columns, "segment_id", "event_index")...)
 	insertRaw := a.insert("file_sightings", append(columns, "raw_event_id")...)
+	slices.SortStableFunc(a.sightings, func(x, y sightingRow) int { return strings.Compare(x.Shasum, y.Shasum) })
 	for i := range a.sightings {
 		s := &a.sightings[i]
 		if known.has(s) {
@@ -195,8 +196,8 @@ func (a *appending) knownSightings() (*knownSightings, error) {
 	return known, err
 }
 
-// flushSessions stores the sessions and their commands, oldest first, so that
-// rows of one time lie together.
+// flushSessions stores the sessions and their commands in the order of their indexes, whose
+// pages are more than a cache holds: each that changes is read and written once.
 func (a *appending) flushSessions() error {
 	order := make([]*sessionRow, 0, len(a.sessions))
 	for _, row := range a.sessions {
@@ -206,7 +207,7 @@ func (a *appending) flushSessions() error {
 		order = append(order, row)
 	}
 	slices.SortFunc(order, func(x, y *sessionRow) int {
-		return cmp.Or(cmp.Compare(x.session.First, y.session.First), strings.Compare(x.session.ID, y.session.ID))
+		return strings.Compare(x.session.ID, y.session.ID)
 	})
 	insert := a.insert("session_summaries", "session_id", "first_event_at", "last_event_at", "event_count", "command_count",
 		"file_downloads", "login_attempts", "matcher", "src_ip", "protocol", "duration_ms", "client_version", "hassh",
