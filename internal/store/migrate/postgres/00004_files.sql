@@ -428,4 +428,4 @@ $do$;
 REVOKE ALL ON FUNCTION midden_make_month(DATE) FROM PUBLIC;
 
 SELECT midden_make_month((date_trunc('month', now() AT TIME ZONE 'UTC') + n * INTERVAL '1 month')::DATE)
-FROM generate_series(-24, 3) AS n;
+FROM generate_series(0, 3) AS n;
