@@ -3,8 +3,10 @@ package ingest
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"io"
 	"io/fs"
+	"iter"
 	"log/slog"
 	"runtime"
 	"slices"
@@ -74,8 +76,7 @@ type Summary struct {
 // summary.
 func Load(ctx context.Context, log EventLog, paths []string, o Options) (Summary, error) {
 	start := time.Now()
-	l := &loader{Options: o, log: log, held: map[string]*heldFile{}, seen: map[string]seenFile{},
-		read: map[string]bool{}, pending: map[string]int64{}, unreadable: map[string]error{}}
+	l := newLoader(log, o)
 	if o.Patience > 0 {
 		log = &patient{log, o.Patience, ctx.Done(), o.Log}
 		l.log = log
@@ -100,52 +101,52 @@ type loader struct {
 	pipe    *pipeline
 	summary Summary
 
-	// Of each path: whether it had something new, how many bytes at its end
-	// are no whole line, why it cannot be read.
-	read       map[string]bool
-	pending    map[string]int64
-	unreadable map[string]error
+	unreadable map[string]error // why a path cannot be read
+
+	// A load that does not follow forgets a file as soon as it need not be
+	// looked at again.
+	seen seenFiles
 
 	round map[string]bool      // fingerprints that are being read in this round
 	mine  int                  // sources that are claimed
 	taken int                  // files of this round whose source another loader has
+	look  uint32               // the number of a follower's look
 	held  map[string]*heldFile // files that are followed
 	gone  []*heldFile          // followed files that have lost their name
-	seen  map[string]seenFile  // what each path was when a follower last looked
 
 	filesDone, filesTotal atomic.Int64
 	bytesDone, bytesTotal atomic.Int64
 }
 
-// run reads all there is and then, if asked to, follows.
+func newLoader(log EventLog, o Options) *loader {
+	return &loader{Options: o, log: log, unreadable: map[string]error{},
+		seen: seenFiles{seed: maphash.MakeSeed()}, held: map[string]*heldFile{}}
+}
+
+// run reads all there is or, if asked to, follows.
 func (l *loader) run(ctx context.Context, paths []string) error {
-	files, problems, err := logs.Find(ctx, paths)
+	if l.Follow {
+		return l.follow(ctx, paths)
+	}
+	files, err := l.find(ctx, paths, nil)
 	if err != nil {
 		return err
 	}
-	for _, p := range problems {
-		l.fail(p.Path, p.Err)
-	}
-	var size int64
-	for _, f := range files {
-		size += f.Size
-	}
-	l.bytesTotal.Store(size)
-	l.filesTotal.Store(int64(len(files)))
+	next, n := files.All(), files.Len()
 	pause := minPause
-	for len(files) > 0 {
-		before := len(files)
-		if files, err = l.readAll(ctx, files); err != nil {
+	for n > 0 {
+		again, err := l.readAll(ctx, next)
+		if err != nil {
 			return err
 		}
+		before := n
+		next, n = slices.Values(again), len(again)
 		switch {
-		case l.Follow:
-			return l.follow(ctx, paths)
-		case l.taken == 0 || len(files) < before:
+		case l.taken == 0 || n < before:
 			pause = minPause
 			continue
 		case pause == minPause:
-			l.Log.Info("another loader reads what is left", "files", len(files))
+			l.Log.Info("another loader reads what is left", "files", n)
 		}
 		// It may be killed: then the rest of its work is ours.
 		select {
@@ -158,10 +159,27 @@ func (l *loader) run(ctx context.Context, paths []string) error {
 	return nil
 }
 
+// find lists those files that are to be kept, and notes what cannot be read.
+func (l *loader) find(ctx context.Context, paths []string, keep func(logs.Found) bool) (*logs.Files, error) {
+	files, problems, err := logs.Find(ctx, paths, keep)
+	if err != nil {
+		return nil, err
+	}
+	l.seen.order()
+	for _, p := range problems {
+		l.fail(p.Path, p.Err)
+	}
+	if l.look <= 1 { // what comes later to a follower is not foreseen
+		l.bytesTotal.Store(files.Size())
+		l.filesTotal.Store(int64(files.Len()))
+	}
+	return files, nil
+}
+
 // readAll reads files one after the other, and waits until all is stored. It
 // returns those that must be looked at again: whose source was read on by
 // somebody else, or is the same as that of another file.
-func (l *loader) readAll(ctx context.Context, files []logs.Found) (again []logs.Found, err error) {
+func (l *loader) readAll(ctx context.Context, files iter.Seq[logs.Found]) (again []logs.Found, err error) {
 	l.round, l.taken = map[string]bool{}, 0
 	var reads []*reading
 	// What is stored is forgotten, however many files there are.
@@ -173,12 +191,14 @@ func (l *loader) readAll(ctx context.Context, files []logs.Found) (again []logs.
 			if rd.moved.Load() {
 				again = append(again, rd.found)
 				l.filesDone.Add(-1)
+			} else {
+				l.settled(rd.found)
 			}
 		}
 		reads, l.round = nil, map[string]bool{}
 		return nil
 	}
-	for _, f := range files {
+	for f := range files {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -198,6 +218,8 @@ func (l *loader) readAll(ctx context.Context, files []logs.Found) (again []logs.
 			return nil, err
 		case rd != nil:
 			reads = append(reads, rd)
+		default:
+			l.settled(f)
 		}
 	}
 	return again, store()
@@ -421,27 +443,8 @@ func (l *loader) fail(path string, err error) {
 	l.Log.Warn("cannot be read", "file", path, "reason", reason(err))
 }
 
-// noted notes whether a path had something new, and what is left of it.
-func (l *loader) noted(path string, fresh bool, pending int64) {
-	l.read[path] = l.read[path] || fresh
-	if delete(l.pending, path); pending > 0 {
-		l.pending[path] = pending
-	}
-}
-
-// summarise counts what was noted of the paths.
 func (l *loader) summarise() {
 	s := &l.summary
-	for _, fresh := range l.read {
-		if fresh {
-			s.FilesRead++
-		} else {
-			s.FilesKnown++
-		}
-	}
-	for _, n := range l.pending {
-		s.PendingBytes += n
-	}
 	for path, err := range l.unreadable {
 		s.Unreadable = append(s.Unreadable, logs.Problem{Path: path, Err: err})
 	}
