@@ -82,6 +82,7 @@ func Load(ctx context.Context, log EventLog, paths []string, o Options) (Summary
 		l.log = log
 	}
 	l.pipe = newPipeline(log, l.observe)
+	defer leaveRoom(0)
 	err := l.run(ctx, paths)
 	l.release()
 	if e := l.pipe.close(); e != nil && !errors.Is(e, context.Canceled) {
@@ -173,6 +174,7 @@ func (l *loader) find(ctx context.Context, paths []string, keep func(logs.Found)
 		l.bytesTotal.Store(files.Size())
 		l.filesTotal.Store(int64(files.Len()))
 	}
+	leaveRoom(files.Memory() + l.seen.memory())
 	return files, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"hash/maphash"
 	"slices"
+	"unsafe"
 
 	"midden/internal/logs"
 )
@@ -32,6 +33,11 @@ type seenFiles struct {
 	seed  maphash.Seed
 	files []seenFile
 	added int // how many at the end are not in order yet
+}
+
+// memory returns how many bytes they take.
+func (s *seenFiles) memory() int64 {
+	return int64(cap(s.files)) * int64(unsafe.Sizeof(seenFile{}))
 }
 
 // find returns where a path is, or where it would be.

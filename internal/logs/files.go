@@ -7,6 +7,7 @@ import (
 	"iter"
 	"path/filepath"
 	"slices"
+	"unsafe"
 )
 
 // Files are files that were found. There may be millions: each takes its name
@@ -40,6 +41,15 @@ func (l *Files) Len() int { return len(l.list) }
 
 // Size returns how many bytes they have on disk.
 func (l *Files) Size() int64 { return l.size }
+
+// Memory returns how many bytes the list takes.
+func (l *Files) Memory() int64 {
+	n := cap(l.list)*int(unsafe.Sizeof(entry{})) + cap(l.dirs)*int(unsafe.Sizeof(directory{}))
+	for _, d := range l.dirs {
+		n += len(d.path) + cap(d.files)
+	}
+	return int64(n)
+}
 
 // All returns the files in their order.
 func (l *Files) All() iter.Seq[Found] {

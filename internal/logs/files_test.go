@@ -69,6 +69,9 @@ func TestFilesMemory(t *testing.T) {
 		if used > int64(name)+40 {
 			t.Errorf("%d in a directory: each takes %d bytes, %d of them for its name", inOne, used, name)
 		}
+		if told := files.Memory() / n; told < used-4 || told > used+4 {
+			t.Errorf("%d in a directory: each takes %d bytes, and %d are told", inOne, used, told)
+		}
 		for _, d := range files.dirs {
 			if len(d.files) > 2*maxDirectory {
 				t.Errorf("%d in a directory: %d bytes are in one piece", inOne, len(d.files))
