@@ -5,7 +5,6 @@ import (
 	"errors"
 	"hash/maphash"
 	"io"
-	"io/fs"
 	"iter"
 	"log/slog"
 	"runtime"
@@ -65,11 +64,17 @@ type Summary struct {
 	FilesKnown   int64 // that had nothing new
 	FilesPassed  int64 // in directories, that do not look like logs
 	PendingBytes int64 // at the ends of files, that are no whole line yet
-	Unreadable   []logs.Problem
-	Passed       []string // the first few of FilesPassed
-	Batches      int64
-	Elapsed      time.Duration
+	// FilesUnreadable is how many files and directories could not be read, or
+	// not to the end, and Unreadable are a thousand of them at the most.
+	FilesUnreadable int64
+	Unreadable      []logs.Problem
+	Passed          []string // the first few of FilesPassed
+	Batches         int64
+	Elapsed         time.Duration
 }
+
+// maxProblems is how many problems a summary names.
+const maxProblems = 1000
 
 // Load reads what is new in the files that paths lead to. When the context
 // ends it commits what was read and returns the context's error with the
@@ -102,11 +107,10 @@ type loader struct {
 	pipe    *pipeline
 	summary Summary
 
-	unreadable map[string]error // why a path cannot be read
-
 	// A load that does not follow forgets a file as soon as it need not be
 	// looked at again.
-	seen seenFiles
+	seen       seenFiles
+	unreadable map[string]problem
 
 	round map[string]bool      // fingerprints that are being read in this round
 	mine  int                  // sources that are claimed
@@ -120,7 +124,7 @@ type loader struct {
 }
 
 func newLoader(log EventLog, o Options) *loader {
-	return &loader{Options: o, log: log, unreadable: map[string]error{},
+	return &loader{Options: o, log: log, unreadable: map[string]problem{},
 		seen: seenFiles{seed: maphash.MakeSeed()}, held: map[string]*heldFile{}}
 }
 
@@ -270,7 +274,7 @@ func (l *loader) readFile(ctx context.Context, f logs.Found) (*reading, error) {
 		}
 		return nil, nil
 	}
-	delete(l.unreadable, f.Path)
+	l.readable(f.Path)
 	rd, err := l.readOpen(ctx, file, f, state)
 	if l.Follow && file.Compression == "" && rd != nil {
 		l.hold(file, f, rd.source)
@@ -436,33 +440,11 @@ func (l *loader) identify(ctx context.Context, r *logs.Reader, now logs.Found, s
 	return &known[best], err
 }
 
-// fail notes that a path cannot be read, or not to its end. It says so once.
-func (l *loader) fail(path string, err error) {
-	if have := l.unreadable[path]; have != nil && have.Error() == err.Error() {
-		return
-	}
-	l.unreadable[path] = err
-	l.Log.Warn("cannot be read", "file", path, "reason", reason(err))
-}
-
 func (l *loader) summarise() {
-	s := &l.summary
-	for path, err := range l.unreadable {
-		s.Unreadable = append(s.Unreadable, logs.Problem{Path: path, Err: err})
+	for path := range l.unreadable {
+		l.report(path)
 	}
-	slices.SortFunc(s.Unreadable, func(a, b logs.Problem) int { return strings.Compare(a.Path, b.Path) })
-}
-
-// reason is an error without the path, which is said beside it.
-func reason(err error) string {
-	var path *fs.PathError
-	switch {
-	case errors.As(err, &path):
-		return path.Err.Error()
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return "it is cut off; what stands before that is loaded"
-	}
-	return err.Error()
+	slices.SortFunc(l.summary.Unreadable, func(a, b logs.Problem) int { return strings.Compare(a.Path, b.Path) })
 }
 
 const passedNamed = 5

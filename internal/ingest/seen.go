@@ -107,6 +107,7 @@ func (l *loader) noted(path string, fresh bool, pending int64) {
 func (l *loader) settled(f logs.Found) {
 	if !l.Follow {
 		l.seen.remove(f.Path)
+		l.report(f.Path)
 	}
 }
 
@@ -133,4 +134,9 @@ func (l *loader) forget() {
 		}
 		return false
 	})
+	for path, p := range l.unreadable {
+		if _, _, ok := l.seen.find(path); !ok && p.look != l.look {
+			l.report(path)
+		}
+	}
 }

@@ -3,6 +3,7 @@ package ingest_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -23,7 +24,7 @@ type counts struct {
 }
 
 func countsOf(s ingest.Summary) counts {
-	return counts{s.FilesRead, s.FilesKnown, s.FilesPassed, int64(len(s.Unreadable)), s.PendingBytes}
+	return counts{s.FilesRead, s.FilesKnown, s.FilesPassed, s.FilesUnreadable, s.PendingBytes}
 }
 
 // manyLogs writes logs of some kinds, the oldest first, and returns what a first load is to count.
@@ -142,6 +143,18 @@ func TestSettled(t *testing.T) {
 		if n, err := ingest.Remembered(t.Context(), db, ingest.Options{Log: quiet}, dir); err != nil || n != 0 {
 			t.Errorf("%s: %d files are remembered, %v", what, n, err)
 		}
+	}
+}
+
+// TestManyUnreadable: all count, and some are named.
+func TestManyUnreadable(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 1100 {
+		write(t, filepath.Join(dir, fmt.Sprint(i)), []byte("\x1f\x8b no gzip"))
+	}
+	sum := newDatabase(t).load(t, dir, filepath.Join(dir, "gone"))
+	if sum.FilesUnreadable != 1101 || len(sum.Unreadable) != 1000 {
+		t.Errorf("%d are unreadable, %d of them named", sum.FilesUnreadable, len(sum.Unreadable))
 	}
 }
 
