@@ -98,7 +98,7 @@ func (a *app) load(ctx context.Context, paths []string, o ingest.Options, places
 	if err := db.Close(); err != nil {
 		return err
 	}
-	if unread > 0 || sum.DeadLetters > 0 || len(sum.Unreadable) > 0 {
+	if unread > 0 || sum.DeadLetters > 0 || sum.FilesUnreadable > 0 {
 		return &exit{code: exitPartial}
 	}
 	return nil
@@ -126,7 +126,7 @@ func (a *app) printSummary(s *ingest.Summary) error {
 		{Name: "files_read", Kind: render.Int, Value: s.FilesRead},
 		{Name: "files_known", Kind: render.Int, Value: s.FilesKnown},
 		{Name: "files_passed_over", Kind: render.Int, Value: s.FilesPassed},
-		{Name: "files_unreadable", Kind: render.Int, Value: int64(len(s.Unreadable))},
+		{Name: "files_unreadable", Kind: render.Int, Value: s.FilesUnreadable},
 		{Name: "lines", Kind: render.Int, Value: s.Lines},
 		{Name: "events", Kind: render.Int, Value: s.Events},
 		{Name: "duplicates", Kind: render.Int, Value: s.Duplicates},
@@ -151,7 +151,7 @@ func (a *app) printSummary(s *ingest.Summary) error {
 	if s.DeadLetters > 0 {
 		a.hint("%d lines are no events and were kept as dead letters: \"midden dead-letters list\" shows them", s.DeadLetters)
 	}
-	if n := len(s.Unreadable); n > 0 {
+	if n := s.FilesUnreadable; n > 0 {
 		a.hint("%d of the inputs could not be read, or not to the end: see above", n)
 	}
 	return nil

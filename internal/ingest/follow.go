@@ -25,12 +25,7 @@ type heldFile struct {
 	found  logs.Found
 	source *cowrie.Source
 	quiet  time.Time // since when nothing came
-}
-
-// seenFile is what a path was when it was last looked at.
-type seenFile struct {
-	size, modTime int64
-	inode         uint64
+	look   uint32    // the last one in which it was under its name
 }
 
 // hold keeps a file open, closing the one that was open under its name. The
@@ -67,18 +62,18 @@ func (l *loader) release() {
 // follow looks at the files again and again, until the context ends. After
 // each look all that was found is stored, so that the next one knows it.
 func (l *loader) follow(ctx context.Context, paths []string) error {
-	l.Log.Info("following", "paths", paths)
 	for {
 		start := time.Now()
-		files, problems, err := logs.Find(ctx, paths)
+		l.look++
+		files, err := l.find(ctx, paths, l.changed)
 		if err != nil {
 			return err
 		}
-		for _, p := range problems {
-			l.fail(p.Path, p.Err)
-		}
-		if err := l.look(ctx, files); err != nil {
+		if err := l.readChanged(ctx, files); err != nil {
 			return err
+		}
+		if l.look == 1 {
+			l.Log.Info("following", "paths", paths)
 		}
 		// A tenth of the time at the most is spent on looking.
 		pause := min(max(minPause, 10*time.Since(start)), maxPause)
@@ -90,43 +85,25 @@ func (l *loader) follow(ctx context.Context, paths []string) error {
 	}
 }
 
-// look reads what has changed.
-func (l *loader) look(ctx context.Context, files []logs.Found) error {
-	l.partGone(files)
+// readChanged reads what has come to files that have changed, and to those
+// that have lost their name.
+func (l *loader) readChanged(ctx context.Context, files *logs.Files) error {
+	l.partGone()
 	if err := l.readGone(ctx); err != nil {
 		return err
 	}
-	var changed []logs.Found
-	paths := make(map[string]bool, len(files))
-	for _, f := range files {
-		paths[f.Path] = true
-		now := seenFile{f.Size, f.ModTime, f.Inode}
-		if have, ok := l.seen[f.Path]; !ok || have != now {
-			changed = append(changed, f)
-			l.seen[f.Path] = now
-		}
-	}
-	for path := range l.seen {
-		if !paths[path] {
-			delete(l.seen, path)
-			delete(l.pending, path)
-		}
-	}
-	again, err := l.readAll(ctx, changed)
+	l.forget()
+	again, err := l.readAll(ctx, files.All())
 	for _, f := range again {
-		delete(l.seen, f.Path)
+		l.seen.of(f.Path).state = 0
 	}
 	return err
 }
 
 // partGone sets those files apart that are not under their name any more.
-func (l *loader) partGone(files []logs.Found) {
-	inodes := make(map[string]uint64, len(files))
-	for _, f := range files {
-		inodes[f.Path] = f.Inode
-	}
+func (l *loader) partGone() {
 	for path, h := range l.held {
-		if inodes[path] != h.found.Inode {
+		if h.look != l.look {
 			delete(l.held, path)
 			h.quiet = time.Now()
 			l.gone = append(l.gone, h)

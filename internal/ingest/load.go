@@ -3,8 +3,9 @@ package ingest
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"io"
-	"io/fs"
+	"iter"
 	"log/slog"
 	"runtime"
 	"slices"
@@ -63,24 +64,30 @@ type Summary struct {
 	FilesKnown   int64 // that had nothing new
 	FilesPassed  int64 // in directories, that do not look like logs
 	PendingBytes int64 // at the ends of files, that are no whole line yet
-	Unreadable   []logs.Problem
-	Passed       []string // the first few of FilesPassed
-	Batches      int64
-	Elapsed      time.Duration
+	// FilesUnreadable is how many files and directories could not be read, or
+	// not to the end, and Unreadable are a thousand of them at the most.
+	FilesUnreadable int64
+	Unreadable      []logs.Problem
+	Passed          []string // the first few of FilesPassed
+	Batches         int64
+	Elapsed         time.Duration
 }
+
+// maxProblems is how many problems a summary names.
+const maxProblems = 1000
 
 // Load reads what is new in the files that paths lead to. When the context
 // ends it commits what was read and returns the context's error with the
 // summary.
 func Load(ctx context.Context, log EventLog, paths []string, o Options) (Summary, error) {
 	start := time.Now()
-	l := &loader{Options: o, log: log, held: map[string]*heldFile{}, seen: map[string]seenFile{},
-		read: map[string]bool{}, pending: map[string]int64{}, unreadable: map[string]error{}}
+	l := newLoader(log, o)
 	if o.Patience > 0 {
 		log = &patient{log, o.Patience, ctx.Done(), o.Log}
 		l.log = log
 	}
 	l.pipe = newPipeline(log, l.observe)
+	defer leaveRoom(0)
 	err := l.run(ctx, paths)
 	l.release()
 	if e := l.pipe.close(); e != nil && !errors.Is(e, context.Canceled) {
@@ -100,52 +107,51 @@ type loader struct {
 	pipe    *pipeline
 	summary Summary
 
-	// Of each path: whether it had something new, how many bytes at its end
-	// are no whole line, why it cannot be read.
-	read       map[string]bool
-	pending    map[string]int64
-	unreadable map[string]error
+	// A load that does not follow forgets a file as soon as it need not be
+	// looked at again.
+	seen       seenFiles
+	unreadable map[string]problem
 
 	round map[string]bool      // fingerprints that are being read in this round
 	mine  int                  // sources that are claimed
 	taken int                  // files of this round whose source another loader has
+	look  uint32               // the number of a follower's look
 	held  map[string]*heldFile // files that are followed
 	gone  []*heldFile          // followed files that have lost their name
-	seen  map[string]seenFile  // what each path was when a follower last looked
 
 	filesDone, filesTotal atomic.Int64
 	bytesDone, bytesTotal atomic.Int64
 }
 
-// run reads all there is and then, if asked to, follows.
+func newLoader(log EventLog, o Options) *loader {
+	return &loader{Options: o, log: log, unreadable: map[string]problem{},
+		seen: seenFiles{seed: maphash.MakeSeed()}, held: map[string]*heldFile{}}
+}
+
+// run reads all there is or, if asked to, follows.
 func (l *loader) run(ctx context.Context, paths []string) error {
-	files, problems, err := logs.Find(ctx, paths)
+	if l.Follow {
+		return l.follow(ctx, paths)
+	}
+	files, err := l.find(ctx, paths, nil)
 	if err != nil {
 		return err
 	}
-	for _, p := range problems {
-		l.fail(p.Path, p.Err)
-	}
-	var size int64
-	for _, f := range files {
-		size += f.Size
-	}
-	l.bytesTotal.Store(size)
-	l.filesTotal.Store(int64(len(files)))
+	next, n := files.All(), files.Len()
 	pause := minPause
-	for len(files) > 0 {
-		before := len(files)
-		if files, err = l.readAll(ctx, files); err != nil {
+	for n > 0 {
+		again, err := l.readAll(ctx, next)
+		if err != nil {
 			return err
 		}
+		before := n
+		next, n = slices.Values(again), len(again)
 		switch {
-		case l.Follow:
-			return l.follow(ctx, paths)
-		case l.taken == 0 || len(files) < before:
+		case l.taken == 0 || n < before:
 			pause = minPause
 			continue
 		case pause == minPause:
-			l.Log.Info("another loader reads what is left", "files", len(files))
+			l.Log.Info("another loader reads what is left", "files", n)
 		}
 		// It may be killed: then the rest of its work is ours.
 		select {
@@ -158,10 +164,28 @@ func (l *loader) run(ctx context.Context, paths []string) error {
 	return nil
 }
 
+// find lists those files that are to be kept, and notes what cannot be read.
+func (l *loader) find(ctx context.Context, paths []string, keep func(logs.Found) bool) (*logs.Files, error) {
+	files, problems, err := logs.Find(ctx, paths, keep)
+	if err != nil {
+		return nil, err
+	}
+	l.seen.order()
+	for _, p := range problems {
+		l.fail(p.Path, p.Err)
+	}
+	if l.look <= 1 { // what comes later to a follower is not foreseen
+		l.bytesTotal.Store(files.Size())
+		l.filesTotal.Store(int64(files.Len()))
+	}
+	leaveRoom(files.Memory() + l.seen.memory())
+	return files, nil
+}
+
 // readAll reads files one after the other, and waits until all is stored. It
 // returns those that must be looked at again: whose source was read on by
 // somebody else, or is the same as that of another file.
-func (l *loader) readAll(ctx context.Context, files []logs.Found) (again []logs.Found, err error) {
+func (l *loader) readAll(ctx context.Context, files iter.Seq[logs.Found]) (again []logs.Found, err error) {
 	l.round, l.taken = map[string]bool{}, 0
 	var reads []*reading
 	// What is stored is forgotten, however many files there are.
@@ -173,12 +197,14 @@ func (l *loader) readAll(ctx context.Context, files []logs.Found) (again []logs.
 			if rd.moved.Load() {
 				again = append(again, rd.found)
 				l.filesDone.Add(-1)
+			} else {
+				l.settled(rd.found)
 			}
 		}
 		reads, l.round = nil, map[string]bool{}
 		return nil
 	}
-	for _, f := range files {
+	for f := range files {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -198,6 +224,8 @@ func (l *loader) readAll(ctx context.Context, files []logs.Found) (again []logs.
 			return nil, err
 		case rd != nil:
 			reads = append(reads, rd)
+		default:
+			l.settled(f)
 		}
 	}
 	return again, store()
@@ -246,7 +274,7 @@ func (l *loader) readFile(ctx context.Context, f logs.Found) (*reading, error) {
 		}
 		return nil, nil
 	}
-	delete(l.unreadable, f.Path)
+	l.readable(f.Path)
 	rd, err := l.readOpen(ctx, file, f, state)
 	if l.Follow && file.Compression == "" && rd != nil {
 		l.hold(file, f, rd.source)
@@ -412,52 +440,11 @@ func (l *loader) identify(ctx context.Context, r *logs.Reader, now logs.Found, s
 	return &known[best], err
 }
 
-// fail notes that a path cannot be read, or not to its end. It says so once.
-func (l *loader) fail(path string, err error) {
-	if have := l.unreadable[path]; have != nil && have.Error() == err.Error() {
-		return
-	}
-	l.unreadable[path] = err
-	l.Log.Warn("cannot be read", "file", path, "reason", reason(err))
-}
-
-// noted notes whether a path had something new, and what is left of it.
-func (l *loader) noted(path string, fresh bool, pending int64) {
-	l.read[path] = l.read[path] || fresh
-	if delete(l.pending, path); pending > 0 {
-		l.pending[path] = pending
-	}
-}
-
-// summarise counts what was noted of the paths.
 func (l *loader) summarise() {
-	s := &l.summary
-	for _, fresh := range l.read {
-		if fresh {
-			s.FilesRead++
-		} else {
-			s.FilesKnown++
-		}
+	for path := range l.unreadable {
+		l.report(path)
 	}
-	for _, n := range l.pending {
-		s.PendingBytes += n
-	}
-	for path, err := range l.unreadable {
-		s.Unreadable = append(s.Unreadable, logs.Problem{Path: path, Err: err})
-	}
-	slices.SortFunc(s.Unreadable, func(a, b logs.Problem) int { return strings.Compare(a.Path, b.Path) })
-}
-
-// reason is an error without the path, which is said beside it.
-func reason(err error) string {
-	var path *fs.PathError
-	switch {
-	case errors.As(err, &path):
-		return path.Err.Error()
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return "it is cut off; what stands before that is loaded"
-	}
-	return err.Error()
+	slices.SortFunc(l.summary.Unreadable, func(a, b logs.Problem) int { return strings.Compare(a.Path, b.Path) })
 }
 
 const passedNamed = 5

@@ -336,11 +336,11 @@ func TestClaims(t *testing.T) {
 // claims are the fingerprints of the logs in a directory.
 func claims(t *testing.T, dir string) (list []string) {
 	t.Helper()
-	files, _, err := logs.Find(t.Context(), []string{dir})
+	files, _, err := logs.Find(t.Context(), []string{dir}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range files {
+	for f := range files.All() {
 		file, err := logs.Open(f.Path)
 		if err != nil {
 			t.Fatal(err)

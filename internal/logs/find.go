@@ -1,13 +1,12 @@
 package logs
 
 import (
-	"cmp"
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"syscall"
 )
 
@@ -30,73 +29,87 @@ type Problem struct {
 // what is found is best read in the order in which it was written. A path
 // that cannot be followed is a problem and stops nothing. What in a directory
 // is no regular file is left out without a word. The paths found are absolute.
-func Find(ctx context.Context, paths []string) (files []Found, problems []Problem, err error) {
-	place := map[string]int{} // of each path in files, if there is more than one way to them
+// keep, if not nil, is asked of each file, in no order, whether to list it.
+func Find(ctx context.Context, paths []string, keep func(Found) bool) (files *Files, problems []Problem, err error) {
+	files = &Files{}
 	add := func(path string, info fs.FileInfo, named bool) {
-		if len(paths) > 1 {
-			if i, ok := place[path]; ok {
-				files[i].Named = files[i].Named || named
-				return
-			}
-			place[path] = len(files)
+		if f := found(path, info, named); keep == nil || keep(f) {
+			files.add(f)
 		}
-		files = append(files, found(path, info, named))
 	}
-	for _, root := range paths {
-		root, err := filepath.Abs(root)
+	roots := map[string]bool{}
+	var dirs []string // to be walked
+	for _, path := range paths {
+		root, err := filepath.Abs(path)
 		if err != nil {
-			problems = append(problems, Problem{root, err})
+			problems = append(problems, Problem{path, err})
 			continue
 		}
+		if roots[root] {
+			continue
+		}
+		roots[root] = true
 		info, err := os.Stat(root)
 		switch {
 		case err != nil:
 			problems = append(problems, Problem{root, err})
 		case info.IsDir():
-			problems = append(problems, walk(ctx, root, func(path string, info fs.FileInfo) { add(path, info, false) })...)
+			dirs = append(dirs, root)
 		case !info.Mode().IsRegular():
 			problems = append(problems, Problem{root, &os.PathError{Op: "read", Path: root, Err: ErrNotRegular}})
 		default:
 			add(root, info, true)
 		}
 	}
-	slices.SortStableFunc(files, func(a, b Found) int {
-		return cmp.Or(cmp.Compare(a.ModTime, b.ModTime), cmp.Compare(a.Path, b.Path))
-	})
+	for len(dirs) > 0 && ctx.Err() == nil {
+		last := len(dirs) - 1
+		dir := dirs[last]
+		below, err := list(ctx, dir, roots, add)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // it may be gone by now
+			problems = append(problems, Problem{dir, err})
+		}
+		dirs = append(dirs[:last], below...)
+	}
+	files.sort()
 	return files, problems, ctx.Err()
 }
 
-// walk calls add for every regular file below root. Links to files are
-// followed, links to directories are not.
-func walk(ctx context.Context, root string, add func(string, fs.FileInfo)) (problems []Problem) {
-	// A root that is itself a link to a directory is meant.
-	start := root
-	if target, err := filepath.EvalSymlinks(root); err == nil {
-		start = target
+// walkBatch is how many entries of a directory are held at once.
+const walkBatch = 1000
+
+// list calls add for the files in a directory, and returns the directories in it. Links
+// to files are followed, links to directories are not. What is a root of its own
+// is left to that one.
+func list(ctx context.Context, dir string, roots map[string]bool, add func(string, fs.FileInfo, bool)) (below []string, err error) {
+	// What has become a FIFO meanwhile would be waited for.
+	d, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, err
 	}
-	filepath.WalkDir(start, func(path string, d fs.DirEntry, err error) error {
-		if ctx.Err() != nil {
-			return fs.SkipAll
+	defer d.Close()
+	for ctx.Err() == nil {
+		entries, err := d.ReadDir(walkBatch)
+		for _, e := range entries {
+			path := filepath.Join(dir, e.Name())
+			mode := e.Type()
+			switch {
+			case roots[path]:
+			case mode.IsDir():
+				below = append(below, path)
+			case mode.IsRegular() || mode&fs.ModeSymlink != 0:
+				if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+					add(path, info, false)
+				}
+			}
 		}
-		shown := path
-		if rel, e := filepath.Rel(start, path); e == nil {
-			shown = filepath.Join(root, rel)
+		if err == io.EOF {
+			break
 		}
 		if err != nil {
-			if !errors.Is(err, fs.ErrNotExist) { // it may be gone by now
-				problems = append(problems, Problem{shown, err})
-			}
-			return nil
+			return below, err
 		}
-		mode := d.Type()
-		if mode&fs.ModeSymlink != 0 || mode.IsRegular() {
-			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
-				add(shown, info)
-			}
-		}
-		return nil
-	})
-	return problems
+	}
+	return below, nil
 }
 
 func found(path string, info fs.FileInfo, named bool) Found {

@@ -269,8 +269,8 @@ func TestNeverBlocks(t *testing.T) {
 			t.Errorf("%s was opened", path)
 		}
 	}
-	files, problems, err := Find(t.Context(), []string{socket, loop, filepath.Join(dir, "gone"), "/dev/zero"})
-	if len(files) != 0 || len(problems) != 4 || err != nil {
+	files, problems, err := Find(t.Context(), []string{socket, loop, filepath.Join(dir, "gone"), "/dev/zero"}, nil)
+	if files.Len() != 0 || len(problems) != 4 || err != nil {
 		t.Errorf("files %v, problems %v, %v", files, problems, err)
 	}
 	for _, p := range problems {
@@ -279,7 +279,7 @@ func TestNeverBlocks(t *testing.T) {
 		}
 	}
 	// In a directory they are left out without a word.
-	if files, problems, err := Find(t.Context(), []string{dir}); len(files)+len(problems) != 0 || err != nil {
+	if files, problems, err := Find(t.Context(), []string{dir}, nil); files.Len()+len(problems) != 0 || err != nil {
 		t.Errorf("files %v, problems %v, %v", files, problems, err)
 	}
 }
@@ -468,14 +468,19 @@ func TestFindOrder(t *testing.T) {
 		{"named, then walked", []string{a, filepath.Join(dir, "d")}, []file{{old, false}, {a, true}, {b, false}}},
 		{"walked, then named", []string{filepath.Join(dir, "d"), a}, []file{{old, false}, {a, true}, {b, false}}},
 		{"a link to a directory, named", []string{link}, []file{{filepath.Join(link, "e", "old"), false}, {filepath.Join(link, "a"), false}, {filepath.Join(link, "b"), false}}},
+		{"a root in a root", []string{dir, filepath.Join(dir, "d", "e"), filepath.Join(dir, "d")}, []file{{old, false}, {a, false}, {b, false}, {fresh, false}}},
+		{"one directory twice", []string{filepath.Join(dir, "d"), filepath.Join(dir, "d", "e", "..")}, []file{{old, false}, {a, false}, {b, false}}},
+		{"a link to a directory, named, in a root", []string{link, dir}, []file{{old, false}, {filepath.Join(link, "e", "old"), false},
+			{a, false}, {b, false}, {filepath.Join(link, "a"), false}, {filepath.Join(link, "b"), false}, {fresh, false}}},
+		{"a root in a root that is a link", []string{filepath.Join(link, "e"), link}, []file{{filepath.Join(link, "e", "old"), false}, {filepath.Join(link, "a"), false}, {filepath.Join(link, "b"), false}}},
 		{"nothing", nil, nil},
 	} {
-		files, problems, err := Find(t.Context(), tt.paths)
+		files, problems, err := Find(t.Context(), tt.paths, nil)
 		if err != nil || len(problems) > 0 {
 			t.Errorf("%s: %v, %v", tt.name, problems, err)
 		}
 		var got []file
-		for _, f := range files {
+		for f := range files.All() {
 			got = append(got, file{f.Path, f.Named})
 			info, err := os.Stat(f.Path)
 			if err != nil || f.Size != info.Size() || f.ModTime != info.ModTime().UnixNano() || f.Inode == 0 {
@@ -500,8 +505,8 @@ func TestFindUnreadable(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "open"), []byte(a), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	files, problems, err := Find(t.Context(), []string{dir})
-	if err != nil || len(files) != 1 || len(problems) != 1 || problems[0].Path != shut || !errors.Is(problems[0].Err, os.ErrPermission) {
+	files, problems, err := Find(t.Context(), []string{dir}, nil)
+	if err != nil || files.Len() != 1 || len(problems) != 1 || problems[0].Path != shut || !errors.Is(problems[0].Err, os.ErrPermission) {
 		t.Errorf("files %v, problems %v, %v", files, problems, err)
 	}
 }
@@ -513,7 +518,7 @@ func TestFindStops(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "log"), []byte(a), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if files, _, err := Find(ctx, []string{dir}); err == nil || len(files) > 0 || !strings.Contains(err.Error(), "canceled") {
+	if files, _, err := Find(ctx, []string{dir}, nil); err == nil || files.Len() > 0 || !strings.Contains(err.Error(), "canceled") {
 		t.Errorf("files %v, %v", files, err)
 	}
 }

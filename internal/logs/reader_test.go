@@ -326,12 +326,12 @@ func TestFind(t *testing.T) {
 	os.Symlink(dir, filepath.Join(dir, "b", "loop"))
 	os.Symlink("../a/cowrie.json", filepath.Join(dir, "b", "link.json"))
 	syscall.Mkfifo(filepath.Join(dir, "fifo"), 0o600)
-	files, problems, err := Find(t.Context(), []string{dir, filepath.Join(dir, "c"), filepath.Join(dir, "gone")})
+	files, problems, err := Find(t.Context(), []string{dir, filepath.Join(dir, "c"), filepath.Join(dir, "gone")}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	found := map[string]bool{}
-	for _, f := range files {
+	for f := range files.All() {
 		rel, _ := filepath.Rel(dir, f.Path)
 		found[rel] = f.Named
 	}

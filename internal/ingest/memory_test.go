@@ -1,0 +1,28 @@
+package ingest
+
+import (
+	"runtime/debug"
+	"testing"
+)
+
+// TestLeaveRoom: what is known of files needs no room for garbage, unless the user says how much.
+func TestLeaveRoom(t *testing.T) {
+	for _, c := range []struct {
+		env   string
+		known int64
+		want  int
+	}{
+		{"", 0, 100},
+		{"", workingSet / 100, 99},
+		{"", 3 * workingSet, 25},
+		{"", 1 << 40, 1},
+		{"80", 3 * workingSet, 100},
+	} {
+		t.Setenv("GOGC", c.env)
+		debug.SetGCPercent(100)
+		leaveRoom(c.known)
+		if got := debug.SetGCPercent(100); got != c.want {
+			t.Errorf("GOGC=%s, %d bytes are known: %d %%, not %d", c.env, c.known, got, c.want)
+		}
+	}
+}
