@@ -361,6 +361,9 @@ func (l *loader) readSource(ctx context.Context, r *logs.Reader, rd *reading, ne
 			return nil
 		}
 	}
+	if r.Position() == start { // what is known of its source stays as it is
+		delete(l.round, r.Fingerprint())
+	}
 	l.noted(path, r.Position() > start, r.Pending())
 	if problem != nil && ctx.Err() == nil {
 		l.fail(path, problem)

@@ -245,3 +245,41 @@ func TestFollowSummary(t *testing.T) {
 	}
 	db.healthy(t)
 }
+
+// looks counts how often files are looked at.
+type looks struct {
+	*store.Store
+	n int
+}
+
+func (l *looks) File(ctx context.Context, path string) (*cowrie.FileState, error) {
+	l.n++
+	return l.Store.File(ctx, path)
+}
+
+// TestManyCopies: copies of a log wait for the first, and not for one another.
+func TestManyCopies(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	const copies = 50
+	for i := range copies {
+		text := `{"eventid":"cowrie.session.connect","session":"a","timestamp":"2026-01-01T00:00:00Z"}` + "\n"
+		if i == copies-1 { // one of them goes on
+			text += `{"eventid":"cowrie.session.closed","session":"a","timestamp":"2026-01-01T00:00:01Z"}` + "\n"
+		}
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%03d.json", i)), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db := &looks{Store: newDatabase(t).Store}
+	sum, err := ingest.Load(t.Context(), db, []string{dir}, ingest.Options{Log: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sum.Events != 2 || sum.FilesRead != 2 || sum.FilesKnown != copies-2 || sum.Duplicates != 0 {
+		t.Errorf("%+v", sum)
+	}
+	if db.n > 2*copies {
+		t.Errorf("%d logs were looked at %d times", copies, db.n)
+	}
+}
