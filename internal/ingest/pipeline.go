@@ -23,7 +23,7 @@ const (
 
 // When a batch is committed: as soon as one of these is reached.
 const (
-	batchEvents = 100_000
+	batchEvents = 50_000
 	batchBytes  = 64 << 20               // of text
 	batchAge    = 500 * time.Millisecond // since its first chunk, when no other is waiting
 )
