@@ -114,7 +114,6 @@ func (l *loader) partGone() {
 // readGone reads on in files that have lost their name. Writers may keep them
 // open for a while.
 func (l *loader) readGone(ctx context.Context) error {
-	l.round = map[string]bool{}
 	var rest []*heldFile
 	for _, h := range l.gone {
 		err := l.readOn(ctx, h)

@@ -112,7 +112,7 @@ type loader struct {
 	seen       seenFiles
 	unreadable map[string]problem
 
-	round map[string]bool      // fingerprints that are being read in this round
+	round map[string]bool      // fingerprints met since all was stored, and whether what is known of them is changing
 	mine  int                  // sources that are claimed
 	taken int                  // files of this round whose source another loader has
 	look  uint32               // the number of a follower's look
@@ -125,7 +125,7 @@ type loader struct {
 
 func newLoader(log EventLog, o Options) *loader {
 	return &loader{Options: o, log: log, unreadable: map[string]problem{},
-		seen: seenFiles{seed: maphash.MakeSeed()}, held: map[string]*heldFile{}}
+		seen: seenFiles{seed: maphash.MakeSeed()}, round: map[string]bool{}, held: map[string]*heldFile{}}
 }
 
 // run reads all there is or, if asked to, follows.
@@ -186,7 +186,7 @@ func (l *loader) find(ctx context.Context, paths []string, keep func(logs.Found)
 // returns those that must be looked at again: whose source was read on by
 // somebody else, or is the same as that of another file.
 func (l *loader) readAll(ctx context.Context, files iter.Seq[logs.Found]) (again []logs.Found, err error) {
-	l.round, l.taken = map[string]bool{}, 0
+	l.taken = 0
 	var reads []*reading
 	// What is stored is forgotten, however many files there are.
 	store := func() error {
@@ -201,7 +201,7 @@ func (l *loader) readAll(ctx context.Context, files iter.Seq[logs.Found]) (again
 				l.settled(rd.found)
 			}
 		}
-		reads, l.round = nil, map[string]bool{}
+		reads = nil
 		return nil
 	}
 	for f := range files {
@@ -239,7 +239,7 @@ const maxClaims = 256
 func (l *loader) store() error {
 	err := l.pipe.drain()
 	l.log.ReleaseSources()
-	l.mine = 0
+	l.round, l.mine = map[string]bool{}, 0
 	return err
 }
 
@@ -362,7 +362,7 @@ func (l *loader) readSource(ctx context.Context, r *logs.Reader, rd *reading, ne
 		}
 	}
 	if r.Position() == start { // what is known of its source stays as it is
-		delete(l.round, r.Fingerprint())
+		l.round[r.Fingerprint()] = false
 	}
 	l.noted(path, r.Position() > start, r.Pending())
 	if problem != nil && ctx.Err() == nil {
@@ -385,18 +385,21 @@ func (l *loader) readSource(ctx context.Context, r *logs.Reader, rd *reading, ne
 // the source was read to. A position counts only if what stands before it is
 // what was read then.
 func (l *loader) identify(ctx context.Context, r *logs.Reader, now logs.Found, state *cowrie.FileState) (*cowrie.Source, error) {
-	if l.round[r.Fingerprint()] {
+	changing, mine := l.round[r.Fingerprint()]
+	if changing {
 		return nil, errAgain // what is known of it is about to change
 	}
 	l.round[r.Fingerprint()] = true
-	switch claimed, err := l.log.ClaimSource(ctx, r.Fingerprint()); {
-	case err != nil:
-		return nil, err
-	case !claimed:
-		l.taken++
-		return nil, errAgain
+	if !mine {
+		switch claimed, err := l.log.ClaimSource(ctx, r.Fingerprint()); {
+		case err != nil:
+			return nil, err
+		case !claimed:
+			l.taken++
+			return nil, errAgain
+		}
+		l.mine++
 	}
-	l.mine++
 	known, err := l.log.Sources(ctx, r.Fingerprint())
 	if err != nil {
 		return nil, err
