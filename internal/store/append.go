@@ -318,13 +318,19 @@ func (a *appending) newSegment(source, from, through int64, origins any, g *cowr
 	values := []any{id, source, from, through - from, g.Events, timeText(g.First), timeText(g.Last),
 		seg.size, int64(seg.checksum), origins, seg.blob}
 	if a.s.engine.Month != nil {
-		month := a.s.engine.Month(g.Last)
-		if err := a.s.engine.MakeMonth(a.ctx, a.tx, month); err != nil {
+		month, err := a.month(g.Last)
+		if err != nil {
 			return 0, err
 		}
 		columns, values = append(columns, "month"), append(values, month)
 	}
 	return id, a.later(`INSERT INTO event_segments (`+strings.Join(columns, ", ")+`) VALUES (`+placeholders(len(columns))+`)`, values...)
+}
+
+// month returns the month under which a segment is to be kept, and sees to it that it can be.
+func (a *appending) month(latest cowrie.Time) (any, error) {
+	month := a.s.engine.Month(latest)
+	return month, a.s.engine.MakeMonth(a.ctx, a.tx, month)
 }
 
 // extend adds events to the open segment of a source.

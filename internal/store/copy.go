@@ -90,8 +90,8 @@ func (s *Store) AddRows(ctx context.Context, r *cowrie.Rows, j *cowrie.Job) erro
 				if !ok {
 					at = cowrie.NoTime
 				}
-				month := s.engine.Month(at)
-				if err := s.engine.MakeMonth(a.ctx, a.tx, month); err != nil {
+				month, err := a.month(at)
+				if err != nil {
 					return err
 				}
 				last = []any{month}

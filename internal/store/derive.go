@@ -34,8 +34,8 @@ func (a *appending) anyRaw() (bool, error) {
 		return false, nil
 	}
 	if a.raw == nil {
-		var exists bool
-		if err := a.row(`SELECT EXISTS (SELECT 1 FROM raw_events)`, nil, &exists); err != nil {
+		exists, err := a.s.oldAtWork(a.ctx, a.ask)
+		if err != nil {
 			return false, err
 		}
 		if err := a.row(`SELECT coalesce(max(position), 0) FROM maintenance WHERE job = '`+movedKey+`'`, nil, &a.moved); err != nil {

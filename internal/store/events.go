@@ -79,12 +79,12 @@ func (s *Store) Events(ctx context.Context, q EventFilter, f func(*Event) error)
 // eventsIn calls f for each event of a segment that fits; for all of them if that is
 // what is asked for.
 func (q *EventFilter) eventsIn(id int64, text []byte, all bool, f func(*Event) error) error {
-	session, _ := strings.CutSuffix(q.Session, "…") // it may have been cut
+	session := []byte(strings.TrimSuffix(q.Session, "…")) // it may have been cut
 	return eachLine(text, func(index int, line []byte) (err error) {
 		e := &Event{Text: line, Segment: id, Index: index}
 		if !all {
 			// Where nothing is escaped a session's id stands as it is.
-			if !bytes.Contains(line, []byte(session)) && bytes.IndexByte(line, '\\') < 0 {
+			if !bytes.Contains(line, session) && bytes.IndexByte(line, '\\') < 0 {
 				return nil
 			}
 			if e.Event, err = cowrie.Parse(line); err != nil {
