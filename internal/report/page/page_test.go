@@ -198,10 +198,15 @@ func wantedText(c report.Column, v any) string {
 		s = strings.NewReplacer(".", "[.]", "。", "[。]", "．", "[．]", "｡", "[｡]").Replace(strings.ReplaceAll(s, "[.]", "."))
 	}
 	s = plain.Defang(s)
-	if runes := []rune(s); len(runes) > maxText && utf8.ValidString(s) {
-		return plain.Escape(string(runes[:maxText])) + "…"
+	if utf8.RuneCountInString(s) <= maxText { // a byte that is of no character counts as one
+		return plain.Escape(s)
 	}
-	return plain.Escape(s)
+	end := 0
+	for range maxText {
+		_, size := utf8.DecodeRuneInString(s[end:])
+		end += size
+	}
+	return plain.Escape(s[:end]) + "…"
 }
 
 // compare compares the cells of a page's table with those that are wanted; "" is any
@@ -247,6 +252,7 @@ func FuzzPage(f *testing.F) {
 			f.Add(s, other)
 		}
 	}
+	f.Add(strings.Repeat("\xff", maxText), "é"+strings.Repeat("\xff", maxText))
 	f.Fuzz(func(t *testing.T, a, b string) {
 		d := few([]string{a, b})
 		page := htmlOf(t, d)
