@@ -528,6 +528,45 @@ func TestDeadLetters(t *testing.T) {
 	}
 }
 
+// TestFault: of a batch of which one row cannot be stored nothing is, whichever row it is, and
+// however many others come behind it.
+func TestFault(t *testing.T) {
+	t.Parallel()
+	data, _ := sensorLog(t, 5, 3000)
+	path := write(t, filepath.Join(t.TempDir(), "cowrie.json"), data)
+	db := newDatabase(t)
+	before := db.dump(t)
+	for _, fault := range []struct{ event, table string }{
+		{"INSERT", "event_segments"}, {"INSERT", "session_summaries"}, {"INSERT", "command_stats"}, {"INSERT", "login_stats"},
+		{"INSERT", "file_sightings"}, {"INSERT", "files"}, {"INSERT", "lookups"}, {"INSERT", "session_sums"}, {"UPDATE", "sources"},
+	} {
+		on := "BEFORE " + fault.event + " ON " + fault.table
+		exec := func(sqlite, postgres string) {
+			t.Helper()
+			if _, err := db.sql.Exec(storetest.Dialect(sqlite, postgres)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		exec(`CREATE TRIGGER fault `+on+` BEGIN SELECT RAISE(ROLLBACK, 'a fault'); END`,
+			`DO $$ BEGIN
+				CREATE OR REPLACE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''a fault''; END';
+				CREATE TRIGGER fault `+on+` FOR EACH ROW EXECUTE FUNCTION fault();
+			END $$`)
+		_, err := ingest.Load(t.Context(), db, []string{path}, ingest.Options{Log: quiet})
+		if err == nil || !strings.Contains(err.Error(), "a fault") {
+			t.Errorf("%s: %v", on, err)
+		}
+		exec(`DROP TRIGGER fault`, `DROP TRIGGER fault ON `+fault.table)
+		if diff := cmp.Diff(before, db.dump(t)); diff != "" {
+			t.Fatalf("%s: half of it is stored:\n%s", on, diff)
+		}
+	}
+	if sum := db.load(t, path); sum.Events != 3000 {
+		t.Errorf("%d events", sum.Events)
+	}
+	db.healthy(t)
+}
+
 func TestStopsAtACleanPosition(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := (synth.Options{Seed: 11, Events: 8000}).WriteTree(t.Context(), dir, "none"); err != nil {

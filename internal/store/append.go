@@ -25,7 +25,14 @@ import (
 func (s *Store) Append(ctx context.Context, chunks []*cowrie.Chunk) (tally cowrie.Tally, moved []*cowrie.Source, err error) {
 	var order []*sourceRow
 	err = s.adding(ctx, func(a *appending) error {
-		for _, c := range chunks {
+		lookups, err := a.lookAhead(chunks)
+		if err != nil {
+			return err
+		}
+		for i, c := range chunks {
+			if err := a.lookedUp(lookups[i]); err != nil {
+				return err
+			}
 			if err := a.chunk(c); err != nil {
 				return err
 			}
@@ -80,14 +87,16 @@ func (s *Store) renew(chunks []*cowrie.Chunk) error {
 type appending struct {
 	// ctx never ends: for one that can, the driver starts a goroutine with every
 	// statement. ended is asked before each instead.
-	ctx   context.Context
-	ended func() error
-	s     *Store
-	tx    *sql.Tx
-	now   time.Time
-	stmt  map[string]*sql.Stmt
-	// queued are statements that are still to be run, before any other one is.
-	queued []Statement
+	ctx    context.Context
+	ended  func() error
+	s      *Store
+	tx     *sql.Tx
+	now    time.Time
+	stmt   map[string]*sql.Stmt
+	aside  aside
+	queued []Statement // to be run aside
+	ids    segmentIDs
+	months map[any]bool // under which segments can be kept
 
 	sources       map[*cowrie.Source]*sourceRow
 	order         []*sourceRow
@@ -157,28 +166,71 @@ type sightingRow struct {
 
 // adding runs f in a transaction of its own.
 func (s *Store) adding(ctx context.Context, f func(*appending) error) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error {
-		a := newAppend(ctx, s, tx)
-		if err := f(a); err != nil {
-			return err
-		}
-		return a.finish()
-	})
+	return s.inTx(ctx, func(tx *sql.Tx) error { return s.addingTo(ctx, tx, f) })
 }
 
-// finish runs what is still to be run.
-func (a *appending) finish() error {
-	if err := a.flushOutbox(); err != nil {
+// addingTo runs f in a transaction, and then what f left to be run.
+func (s *Store) addingTo(ctx context.Context, tx *sql.Tx, f func(*appending) error) error {
+	a := &appending{ctx: context.WithoutCancel(ctx), ended: ctx.Err, s: s, tx: tx, now: time.Now().UTC(), stmt: map[string]*sql.Stmt{},
+		sources: map[*cowrie.Source]*sourceRow{}, sessions: map[string]*sessionRow{}, files: map[string]*cowrie.File{},
+		days: map[cowrie.DayKey]*cowrie.SensorDay{}, months: map[any]bool{}}
+	defer a.aside.end()
+	if err := f(a); err != nil {
 		return err
 	}
-	return a.runQueued()
+	if a.outbox.insert != nil {
+		a.outbox.insert.done()
+	}
+	return a.settle()
 }
 
-func newAppend(ctx context.Context, s *Store, tx *sql.Tx) *appending {
-	return &appending{ctx: context.WithoutCancel(ctx), ended: ctx.Err, s: s, tx: tx, now: time.Now().UTC(), stmt: map[string]*sql.Stmt{},
-		sources: map[*cowrie.Source]*sourceRow{}, sessions: map[string]*sessionRow{}, files: map[string]*cowrie.File{},
-		days: map[cowrie.DayKey]*cowrie.SensorDay{}}
+// lookAhead asks what chunks need to know, as far as it can be told before the first of them is
+// added: then each finds its answer there, or soon.
+func (a *appending) lookAhead(chunks []*cowrie.Chunk) ([]*lookup, error) {
+	lookups := make([]*lookup, len(chunks))
+	for _, c := range chunks {
+		if c.Source == nil {
+			continue
+		}
+		row, err := a.source(c.Source)
+		if err == nil && !row.moved {
+			err = a.openSegment(row)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if c.Gathered == nil || c.Gathered.Events == 0 {
+			continue
+		}
+		a.ids.wanted++
+		if a.s.engine.Month != nil {
+			if _, err := a.month(c.Gathered.Last); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if a.ids.wanted > 0 {
+		if err := a.askSegmentIDs(); err != nil {
+			return nil, err
+		}
+	}
+	var some []*cowrie.Gathered
+	first, sessions := 0, 0
+	for i, c := range chunks {
+		if c.Gathered != nil {
+			some = append(some, c.Gathered)
+			sessions += len(c.Gathered.Sessions)
+		}
+		if sessions >= manySessions || i == len(chunks)-1 && sessions > 0 {
+			lookups[first] = a.lookUp(some...)
+			some, first, sessions = nil, i+1, 0
+		}
+	}
+	return lookups, nil
 }
+
+// manySessions is from how many on they are looked up, while those of more chunks are being collected.
+const manySessions = 2000
 
 func (a *appending) chunk(c *cowrie.Chunk) error {
 	var row *sourceRow
@@ -199,13 +251,11 @@ func (a *appending) chunk(c *cowrie.Chunk) error {
 		row.mark = c.Mark
 	}
 	if c.Resolves != 0 {
-		if err := a.later(`UPDATE dead_letter_events SET resolved = $1, resolved_at = $2 WHERE id = $3`,
-			true, cowrie.FromStd(a.now).SQL(), c.Resolves); err != nil {
-			return err
-		}
+		a.later(`UPDATE dead_letter_events SET resolved = $1, resolved_at = $2 WHERE id = $3`,
+			true, cowrie.FromStd(a.now).SQL(), c.Resolves)
 	}
 	if c.File != nil {
-		return a.logFile(c.File, row)
+		a.logFile(c.File, row)
 	}
 	return nil
 }
@@ -222,9 +272,6 @@ func (a *appending) gathered(row *sourceRow, c *cowrie.Chunk) error {
 		if fresh {
 			tally.DeadLetters++
 		}
-	}
-	if err := a.lookUpSessions(g); err != nil {
-		return err
 	}
 	g, seg, err := a.withoutDuplicates(c, seg)
 	if err != nil {
@@ -310,7 +357,7 @@ func (a *appending) segment(row *sourceRow, c *cowrie.Chunk, g *cowrie.Gathered,
 // newSegment stores events in a segment of their own. origins are nil but for events
 // that cowrieprocessor had before.
 func (a *appending) newSegment(source, from, through int64, origins any, g *cowrie.Gathered, seg *sealed) (id int64, err error) {
-	if err := a.row(a.s.engine.NextSegment, nil, &id); err != nil {
+	if id, err = a.segmentID(); err != nil {
 		return 0, err
 	}
 	columns := []string{"id", "source_id", "source_offset", "source_length", "event_count", "first_event_at", "last_event_at",
@@ -324,13 +371,48 @@ func (a *appending) newSegment(source, from, through int64, origins any, g *cowr
 		}
 		columns, values = append(columns, "month"), append(values, month)
 	}
-	return id, a.later(`INSERT INTO event_segments (`+strings.Join(columns, ", ")+`) VALUES (`+placeholders(len(columns))+`)`, values...)
+	a.later(`INSERT INTO event_segments (`+strings.Join(columns, ", ")+`) VALUES (`+placeholders(len(columns))+`)`, values...)
+	a.handOver() // it is large
+	return id, nil
+}
+
+// segmentIDs are ids of segments that are to be stored.
+type segmentIDs struct {
+	next   int64
+	left   int
+	wanted int // how many will be, at the most
+}
+
+func (a *appending) askSegmentIDs() error {
+	a.ids.left = max(a.ids.wanted, 1)
+	return a.row(a.s.engine.NextSegments, []any{a.ids.left}, &a.ids.next)
+}
+
+func (a *appending) segmentID() (int64, error) {
+	if a.ids.left == 0 {
+		if err := a.askSegmentIDs(); err != nil {
+			return 0, err
+		}
+	}
+	a.ids.left--
+	a.ids.next++
+	return a.ids.next - 1, nil
 }
 
 // month returns the month under which a segment is to be kept, and sees to it that it can be.
 func (a *appending) month(latest cowrie.Time) (any, error) {
 	month := a.s.engine.Month(latest)
-	return month, a.s.engine.MakeMonth(a.ctx, a.tx, month)
+	if !a.months[month] {
+		tx, err := a.settled()
+		if err == nil {
+			err = a.s.engine.MakeMonth(a.ctx, tx, month)
+		}
+		if err != nil {
+			return nil, err
+		}
+		a.months[month] = true
+	}
+	return month, nil
 }
 
 // extend adds events to the open segment of a source.
@@ -419,87 +501,21 @@ func (a *appending) deadLetter(row *sourceRow, c *cowrie.Chunk, d *cowrie.DeadLe
 // would tell that they are known.
 func (a *appending) sessionless(g *cowrie.Gathered, segment int64) error {
 	for _, e := range g.Sessionless {
-		if err := a.later(`INSERT INTO sessionless_events (digest, segment_id) VALUES ($1, $2)`, e.Digest[:], segment); err != nil {
-			return err
-		}
+		a.later(`INSERT INTO sessionless_events (digest, segment_id) VALUES ($1, $2)`, e.Digest[:], segment)
 	}
 	return nil
 }
 
 // logFile notes what a file holds, so that it need not be opened again.
-func (a *appending) logFile(f *cowrie.FileState, row *sourceRow) error {
+func (a *appending) logFile(f *cowrie.FileState, row *sourceRow) {
 	var source any
 	if row != nil {
 		source = row.id
 	}
-	return a.later(`INSERT INTO log_files (path, inode, size, mod_time, source_id, pending_bytes, problem, updated_at)
+	a.later(`INSERT INTO log_files (path, inode, size, mod_time, source_id, pending_bytes, problem, updated_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 		ON CONFLICT (`+a.s.engine.Key("path")+`) DO UPDATE SET inode = excluded.inode, size = excluded.size, mod_time = excluded.mod_time,
 			source_id = excluded.source_id, pending_bytes = excluded.pending_bytes, problem = excluded.problem,
 			updated_at = excluded.updated_at`,
 		f.Path, fmt.Sprint(f.Inode), f.Size, f.ModTime, source, f.Pending, orNull(f.Problem), cowrie.FromStd(a.now).String())
-}
-
-// prepared returns a statement of this transaction, prepared once.
-func (a *appending) prepared(query string) (*sql.Stmt, error) {
-	if err := a.runQueued(); err != nil {
-		return nil, err
-	}
-	if st := a.stmt[query]; st != nil {
-		return st, nil
-	}
-	st, err := a.tx.PrepareContext(a.ctx, query)
-	if err == nil {
-		a.stmt[query] = st
-	}
-	return st, err
-}
-
-// later runs a statement before any other one is run, and before the end. Its
-// arguments must not change meanwhile.
-func (a *appending) later(query string, args ...any) error {
-	if a.s.engine.Together == nil {
-		return a.exec(query, args...)
-	}
-	if a.queued = append(a.queued, Statement{query, args}); len(a.queued) < mostQueued {
-		return nil
-	}
-	return a.runQueued()
-}
-
-// mostQueued is how many statements are run together.
-const mostQueued = 1000
-
-func (a *appending) runQueued() error {
-	if err := a.ended(); err != nil || len(a.queued) == 0 {
-		return err
-	}
-	list := a.queued
-	a.queued = nil
-	return a.s.engine.Together(a.ctx, a.tx, list)
-}
-
-func (a *appending) exec(query string, args ...any) error {
-	_, err := a.changed(query, args...)
-	return err
-}
-
-func (a *appending) changed(query string, args ...any) (int64, error) {
-	st, err := a.prepared(query)
-	if err != nil {
-		return 0, err
-	}
-	res, err := st.ExecContext(a.ctx, args...)
-	if err != nil {
-		return 0, err
-	}
-	return res.RowsAffected()
-}
-
-func (a *appending) row(query string, args []any, into ...any) error {
-	st, err := a.prepared(query)
-	if err != nil {
-		return err
-	}
-	return st.QueryRowContext(a.ctx, args...).Scan(into...)
 }

@@ -34,37 +34,36 @@ func jobPosition(a *appending, job string) (position int64, pause bool, err erro
 // into j, and notes in j whether somebody asked it to pause.
 func (s *Store) Backfill(ctx context.Context, b *cowrie.FilesOfRaw, j *cowrie.Job) (turn cowrie.Turn, err error) {
 	done := *j
-	var a *appending
+	var added *appending
 	turn, err = s.turn(ctx, j.Name, func(tx *sql.Tx) error {
-		a = newAppend(ctx, s, tx)
-		a.kept = s.job.files
-		position, pause, err := jobPosition(a, j.Name)
+		err := s.addingTo(ctx, tx, func(a *appending) error {
+			added, a.kept = a, s.job.files
+			position, pause, err := jobPosition(a, j.Name)
+			if err != nil {
+				return err
+			}
+			if position != b.From {
+				return errMoved(j.Name, position, b.From)
+			}
+			done.Pause, done.Position = pause, b.Through
+			return a.filesOfRaw(b)
+		})
 		if err != nil {
 			return err
 		}
-		if position != b.From {
-			return errMoved(j.Name, position, b.From)
-		}
-		if err := a.filesOfRaw(b); err != nil {
-			return err
-		}
-		if err := a.finish(); err != nil {
-			return err
-		}
-		added := a.tally.Sightings + a.verdictsAdded
-		done.Pause, done.Position = pause, b.Through
-		done.Inserted += added
-		done.Known += int64(len(b.Sightings)+len(b.Verdicts)) - added
+		n := added.tally.Sightings + added.verdictsAdded
+		done.Inserted += n
+		done.Known += int64(len(b.Sightings)+len(b.Verdicts)) - n
 		if s.job.files == nil || len(s.job.files) > maxJobFiles {
 			s.job.files = map[string]*cowrie.File{}
 		}
-		maps.Copy(s.job.files, a.files) // forgotten if the turn fails
+		maps.Copy(s.job.files, added.files) // forgotten if the turn fails
 		return saveJob(ctx, tx, &done)
 	})
 	if err != nil {
 		return turn, err
 	}
-	turn.Sightings, turn.Files, turn.Verdicts, turn.Known = a.tally.Sightings, a.tally.Files, a.verdictsAdded, done.Known-j.Known
+	turn.Sightings, turn.Files, turn.Verdicts, turn.Known = added.tally.Sightings, added.tally.Files, added.verdictsAdded, done.Known-j.Known
 	*j = done
 	return turn, nil
 }
@@ -110,8 +109,8 @@ func (a *appending) sensorsOf(sightings []*cowrie.Sighting) (map[string]string, 
 			ids = append(ids, id)
 		}
 	}
-	err := inLists(ids, func(list string, args []any) error {
-		return a.each(`SELECT session_id, sensor FROM session_summaries WHERE session_id IN (`+list+`)`, args, func(scan func(...any) error) error {
+	err := a.s.inLists(ids, func(list string, args []any) error {
+		return a.each(`SELECT session_id, sensor FROM session_summaries WHERE session_id `+list, args, func(scan func(...any) error) error {
 			var id, sensor string
 			if err := scan(&id, scanText{&sensor}); err != nil {
 				return err

@@ -21,24 +21,26 @@ const movedSource = "raw events"
 func (s *Store) Move(ctx context.Context, m *cowrie.Moved, j *cowrie.Job) (cowrie.Turn, error) {
 	done := j.Clone()
 	turn, err := s.turn(ctx, j.Name, func(tx *sql.Tx) error {
-		a := newAppend(ctx, s, tx)
-		position, pause, err := jobPosition(a, j.Name)
+		err := s.addingTo(ctx, tx, func(a *appending) error {
+			position, pause, err := jobPosition(a, j.Name)
+			if err != nil {
+				return err
+			}
+			if position != m.From {
+				return errMoved(j.Name, position, m.From)
+			}
+			if err := a.move(m); err != nil {
+				return err
+			}
+			done.Pause, done.Position = pause, m.Through
+			done.Inserted += a.tally.Events
+			done.Known += a.tally.Duplicates
+			done.Rejected += a.tally.DeadLetters
+			return nil
+		})
 		if err != nil {
 			return err
 		}
-		if position != m.From {
-			return errMoved(j.Name, position, m.From)
-		}
-		if err := a.move(m); err != nil {
-			return err
-		}
-		if err := a.runQueued(); err != nil {
-			return err
-		}
-		done.Pause, done.Position = pause, m.Through
-		done.Inserted += a.tally.Events
-		done.Known += a.tally.Duplicates
-		done.Rejected += a.tally.DeadLetters
 		return saveJob(ctx, tx, done)
 	})
 	if err == nil {
@@ -66,7 +68,7 @@ func (a *appending) move(m *cowrie.Moved) error {
 			tally.DeadLetters++
 		}
 	}
-	if err := a.lookUpSessions(g); err != nil {
+	if err := a.lookedUp(a.lookUp(g)); err != nil {
 		return err
 	}
 	g, seg, err = a.withoutDuplicates(&m.Chunk, seg)

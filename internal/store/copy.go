@@ -65,7 +65,7 @@ func (s *Store) BeginCopy(ctx context.Context, takenOver string, j *cowrie.Job) 
 				return err
 			}
 		}
-		return saveJob(ctx, a.tx, j)
+		return a.saveJob(ctx, j)
 	})
 }
 
@@ -96,18 +96,14 @@ func (s *Store) AddRows(ctx context.Context, r *cowrie.Rows, j *cowrie.Job) erro
 				}
 				last = []any{month}
 			}
-			if err := insert.row(last...); err != nil {
-				return err
-			}
+			insert.row(last...)
 		}
-		if err := insert.done(); err != nil {
-			return err
-		}
-		if err := a.runQueued(); err != nil {
+		insert.done()
+		if err := a.settle(); err != nil {
 			return err
 		}
 		Reached("copy: before commit")
-		return saveJob(ctx, a.tx, j)
+		return a.saveJob(ctx, j)
 	})
 	if err == nil {
 		Reached("copy: after commit")
@@ -125,7 +121,7 @@ func (s *Store) Clear(ctx context.Context, table string, j *cowrie.Job) error {
 		if err := a.exec(query); err != nil {
 			return err
 		}
-		return saveJob(ctx, a.tx, j)
+		return a.saveJob(ctx, j)
 	})
 }
 
@@ -162,7 +158,11 @@ func (s *Store) LeaveRaw(ctx context.Context, jobs []string, j *cowrie.Job) erro
 		if left > 0 {
 			return fmt.Errorf("%d sightings stand at raw events that are no such sighting; please report this", left)
 		}
-		if err := leaveRaw(ctx, a.tx); err != nil {
+		tx, err := a.settled()
+		if err == nil {
+			err = leaveRaw(ctx, tx)
+		}
+		if err != nil {
 			return err
 		}
 		for _, name := range jobs {
@@ -170,7 +170,7 @@ func (s *Store) LeaveRaw(ctx context.Context, jobs []string, j *cowrie.Job) erro
 				return err
 			}
 		}
-		return saveJob(ctx, a.tx, j)
+		return a.saveJob(ctx, j)
 	})
 }
 

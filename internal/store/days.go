@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"database/sql"
 	"encoding/binary"
-	"errors"
 	"iter"
 	"maps"
 	"slices"
@@ -60,6 +59,11 @@ func (a *appending) flushDays() error {
 	if err != nil {
 		return err
 	}
+	a.storeDays(known)
+	return nil
+}
+
+func (a *appending) storeDays(known map[cowrie.DayKey]bool) {
 	days := a.insert("sensor_days", "day", "sensor", "events", "failed_transfers", "last_event_at", "quarters")
 	columns := []string{"day", "sensor", "username", "password", "attempts", "successes"}
 	fresh, more := a.insert("login_stats", columns...), a.insert("login_stats", columns...)
@@ -69,28 +73,25 @@ func (a *appending) flushDays() error {
 		day, to := a.days[key], fresh
 		if known[key] {
 			// Nobody else writes meanwhile: what was read is what is there.
-			if err := a.later(`UPDATE sensor_days SET events = events + $1, failed_transfers = failed_transfers + $2,
+			a.later(`UPDATE sensor_days SET events = events + $1, failed_transfers = failed_transfers + $2,
 				last_event_at = `+later("last_event_at", "$3")+`, quarters = $4 WHERE day = $5 AND sensor = $6`,
-				day.Events, day.FailedTransfers, day.Last.String(), packQuarters(day.Quarters), dayText(key.Day), key.Sensor); err != nil {
-				return err
-			}
+				day.Events, day.FailedTransfers, day.Last.String(), packQuarters(day.Quarters), dayText(key.Day), key.Sensor)
 			to = more
-		} else if err := days.row(dayText(key.Day), key.Sensor, day.Events, day.FailedTransfers, day.Last.String(),
-			packQuarters(day.Quarters)); err != nil {
-			return err
+		} else {
+			days.row(dayText(key.Day), key.Sensor, day.Events, day.FailedTransfers, day.Last.String(), packQuarters(day.Quarters))
 		}
 		// Rows that are neighbours are stored one after the other.
 		slices.SortFunc(day.Logins, func(x, y cowrie.Login) int {
 			return cmp.Or(strings.Compare(x.Username, y.Username), strings.Compare(x.Password, y.Password))
 		})
 		for _, l := range day.Logins {
-			if err := to.row(dayText(key.Day), key.Sensor, l.Username, l.Password, l.Attempts, l.Successes); err != nil {
-				return err
-			}
+			to.row(dayText(key.Day), key.Sensor, l.Username, l.Password, l.Attempts, l.Successes)
 		}
 	}
 	clear(a.days)
-	return errors.Join(days.done(), fresh.done(), more.done())
+	days.done()
+	fresh.done()
+	more.done()
 }
 
 // knownDays returns which of the days there are already, and adds their quarters.
@@ -112,16 +113,17 @@ func (a *appending) knownDays() (map[cowrie.DayKey]bool, error) {
 // remakeDay counts a day anew, out of its events; not if some of them were dropped
 // meanwhile.
 func (a *appending) remakeDay(day cowrie.Time) error {
-	if err := a.runQueued(); err != nil {
-		return err
-	}
 	span := cowrie.Span{From: day, To: day + cowrie.DayLength}
 	var dropped bool
 	if err := a.row(`SELECT EXISTS (SELECT 1 FROM dropped_segments WHERE last_event_at >= $1 AND first_event_at < $2)`,
 		bounds(span), &dropped); err != nil || dropped {
 		return err
 	}
-	days, err := a.s.dayParts(a.ctx, a.tx, span)
+	tx, err := a.settled()
+	if err != nil {
+		return err
+	}
+	days, err := a.s.dayParts(a.ctx, tx, span)
 	if err != nil {
 		return err
 	}
@@ -140,9 +142,9 @@ func (a *appending) ofDays(keys iter.Seq[cowrie.DayKey], query, behind string, f
 	for key := range keys {
 		days[dayText(key.Day)], sensors[key.Sensor] = true, true
 	}
-	return inLists(slices.Collect(maps.Keys(days)), func(dayList string, dayArgs []any) error {
-		return inLists(slices.Collect(maps.Keys(sensors)), func(sensorList string, sensorArgs []any) error {
-			return a.each(query+`day IN (`+dayList+`) AND sensor IN (`+sensorList+`)`+behind, slices.Concat(dayArgs, sensorArgs), f)
+	return a.s.inLists(slices.Collect(maps.Keys(days)), func(dayList string, dayArgs []any) error {
+		return a.s.inLists(slices.Collect(maps.Keys(sensors)), func(sensorList string, sensorArgs []any) error {
+			return a.each(query+`day `+dayList+` AND sensor `+sensorList+``+behind, slices.Concat(dayArgs, sensorArgs), f)
 		})
 	})
 }

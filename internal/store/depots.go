@@ -75,8 +75,8 @@ func (s *Store) DepotEntries(ctx context.Context, d *cowrie.Depot, names []strin
 	for i, name := range names {
 		ids[i] = []byte(name)
 	}
-	err := inLists(ids, func(list string, args []any) error {
-		return s.each(ctx, depotEntry+` WHERE depot_id = ? AND name IN (`+list+`)`, append([]any{d.ID}, args...), func(scan func(...any) error) error {
+	err := s.inLists(ids, func(list string, args []any) error {
+		return s.each(ctx, depotEntry+` WHERE depot_id = ? AND name `+list, append([]any{d.ID}, args...), func(scan func(...any) error) error {
 			e, err := scanDepotEntry(scan)
 			noted[e.Name] = e
 			return err
@@ -153,9 +153,7 @@ func (a *appending) diskSightings(sensor string, found []cowrie.Found) error {
 			a.added = append(a.added, addedSighting{Sighting: sighting})
 			a.files[shasum] = cowrie.NewFile(sighting)
 			key := sightingKey(sighting)
-			if err := insert.row(shasum, "", orNull(sensor), string(cowrie.Disk), timeText(sighting.SeenAt), key[:]); err != nil {
-				return err
-			}
+			insert.row(shasum, "", orNull(sensor), string(cowrie.Disk), timeText(sighting.SeenAt), key[:])
 			if err := a.changedSighting("", key[:]); err != nil {
 				return err
 			}
@@ -176,7 +174,8 @@ func (a *appending) diskSightings(sensor string, found []cowrie.Found) error {
 			delete(a.files, shasum) // it is written
 		}
 	}
-	return insert.done()
+	insert.done()
+	return nil
 }
 
 // storedOnDisk returns which of some sightings on disk are stored, by hash.
@@ -187,8 +186,8 @@ func (a *appending) storedOnDisk(sightings map[string]*cowrie.Sighting) (map[str
 		key := sightingKey(s)
 		keys = append(keys, key[:])
 	}
-	err := inLists(keys, func(list string, args []any) error {
-		return a.each(`SELECT id, shasum, seen_at FROM file_sightings WHERE session_id = '' AND sighting_key IN (`+list+`)`, args, func(scan func(...any) error) error {
+	err := a.s.inLists(keys, func(list string, args []any) error {
+		return a.each(`SELECT id, shasum, seen_at FROM file_sightings WHERE session_id = '' AND sighting_key `+list, args, func(scan func(...any) error) error {
 			var row cowrie.StoredSighting
 			if err := scan(&row.ID, &row.Shasum, scanTime{&row.SeenAt}); err != nil {
 				return err
@@ -213,8 +212,8 @@ func (a *appending) contents(found []cowrie.Found) (n int64, err error) {
 		ids = append(ids, shasum)
 	}
 	var lacking []string
-	err = inLists(ids, func(list string, args []any) error {
-		return a.each(`SELECT shasum FROM files WHERE md5 IS NULL AND shasum IN (`+list+`)`, args, func(scan func(...any) error) error {
+	err = a.s.inLists(ids, func(list string, args []any) error {
+		return a.each(`SELECT shasum FROM files WHERE md5 IS NULL AND shasum `+list, args, func(scan func(...any) error) error {
 			var shasum string
 			if err := scan(&shasum); err != nil {
 				return err
@@ -254,12 +253,11 @@ func (a *appending) depotEntries(d *cowrie.Depot, found []cowrie.Found) error {
 		if f.Unnoted {
 			continue
 		}
-		if err := insert.row(d.ID, []byte(f.Name), strconv.FormatUint(f.Inode, 10), f.Size, f.ModTime,
-			orNull(f.Shasum), orNull(f.Problem)); err != nil {
-			return err
-		}
+		insert.row(d.ID, []byte(f.Name), strconv.FormatUint(f.Inode, 10), f.Size, f.ModTime,
+			orNull(f.Shasum), orNull(f.Problem))
 	}
-	return insert.done()
+	insert.done()
+	return nil
 }
 
 // Forget forgets entries of a depot that are gone.

@@ -65,8 +65,8 @@ func (a *appending) sessionsWithRaw(g *cowrie.Gathered, into map[string]bool) er
 			ids = append(ids, id)
 		}
 	}
-	return inLists(ids, func(list string, args []any) error {
-		return a.each(`SELECT column1 FROM (VALUES `+valueList+`) WHERE EXISTS
+	return padded(ids, func(args []any) error {
+		return a.each(`SELECT column1 FROM (VALUES `+listOfRows+`) WHERE EXISTS
 			(SELECT 1 FROM raw_events WHERE `+a.s.engine.Raw.Session+` = column1)`, args, func(scan func(...any) error) error {
 			var id string
 			if err := scan(&id); err != nil {
@@ -77,6 +77,8 @@ func (a *appending) sessionsWithRaw(g *cowrie.Gathered, into map[string]bool) er
 		})
 	})
 }
+
+var listOfRows = strings.Repeat("(?), ", listSize-1) + "(?)"
 
 // isClipped reports whether raw events know a session under another id: one that
 // is longer than midden's columns, or that ends where SQLite found a NUL in it.

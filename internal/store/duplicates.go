@@ -273,57 +273,99 @@ func (a *appending) knownSessionless(g *cowrie.Gathered) (known map[identity]boo
 	return known, repeated, nil
 }
 
-// lookUpSessions fetches what is stored of the sessions of g.
-func (a *appending) lookUpSessions(g *cowrie.Gathered) error {
-	ids := make([]any, 0, len(g.Sessions))
-	for id := range g.Sessions {
-		if a.sessions[id] == nil {
-			ids = append(ids, id)
+// lookup is what is stored of the sessions of chunks, which is asked for aside.
+type lookup struct {
+	rows  []*sessionRow
+	asked <-chan struct{} // closed when it was
+	done  bool            // it could be
+}
+
+// lookUp asks what is stored of the sessions of what was gathered.
+func (a *appending) lookUp(of ...*cowrie.Gathered) *lookup {
+	l := &lookup{}
+	met := map[string]bool{}
+	for _, g := range of {
+		for id := range g.Sessions {
+			met[id] = true
 		}
 	}
-	return inLists(ids, func(list string, args []any) error {
-		return a.each(`SELECT s.dshield_flagged, `+sessionColumns+` FROM session_summaries s WHERE s.session_id IN (`+list+`)`, args, func(scan func(...any) error) error {
-			row := &sessionRow{known: true}
-			var err error
-			row.session, row.segments, row.inSegments, err = scanSession(func(into ...any) error {
-				return scan(append([]any{&row.flagged}, into...)...)
+	ids := anys(sortedKeys(met)) // in the order of their index
+	l.asked = a.aside.run(func() error {
+		err := a.s.inLists(ids, func(list string, args []any) error {
+			return a.read(`SELECT s.dshield_flagged, `+sessionColumns+` FROM session_summaries s WHERE s.session_id `+list, args, func(scan func(...any) error) error {
+				row := &sessionRow{known: true}
+				var err error
+				row.session, row.segments, row.inSegments, err = scanSession(func(into ...any) error {
+					return scan(append([]any{&row.flagged}, into...)...)
+				})
+				if err != nil {
+					return err
+				}
+				was := *row.session
+				row.was = &was
+				l.rows = append(l.rows, row)
+				return nil
 			})
-			if err != nil {
-				return err
-			}
-			was := *row.session
-			row.was = &was
-			a.sessions[was.ID] = row
-			return nil
 		})
+		l.done = err == nil
+		return err
 	})
+	return l
+}
+
+// lookedUp takes note of what is stored of sessions that the batch did not meet before.
+func (a *appending) lookedUp(l *lookup) error {
+	if l == nil {
+		return nil
+	}
+	if <-l.asked; !l.done {
+		return a.settle()
+	}
+	for _, row := range l.rows {
+		if id := row.session.ID; a.sessions[id] == nil {
+			a.sessions[id] = row
+		}
+	}
+	return nil
 }
 
 // listSize is how many parameters an IN list has. Lists are padded to it, so
 // that they share one prepared statement.
 const listSize = 256
 
-// inLists calls f with portions of values and the placeholders for them.
-func inLists(values []any, f func(placeholders string, args []any) error) error {
-	for len(values) > 0 {
-		n := min(len(values), listSize)
-		args := make([]any, listSize)
-		copy(args, values[:n])
-		for i := n; i < listSize; i++ {
-			args[i] = values[0]
-		}
-		if err := f(listPlaceholders, args); err != nil {
+// arraySize is how many values an array has at the most.
+const arraySize = 4096
+
+// inLists calls f with portions of values: with the end of a condition, that what stands before
+// it is one of them, and its parameters.
+func (s *Store) inLists(values []any, f func(list string, args []any) error) error {
+	if s.engine.Array == nil {
+		return padded(values, func(args []any) error { return f("IN ("+listPlaceholders+")", args) })
+	}
+	for some := range slices.Chunk(values, arraySize) {
+		if err := f("= ANY(?)", []any{s.engine.Array(some)}); err != nil {
 			return err
 		}
-		values = values[n:]
 	}
 	return nil
 }
 
-var (
-	listPlaceholders = placeholders(listSize)
-	valueList        = strings.Repeat("(?), ", listSize-1) + "(?)"
-)
+// padded calls f with portions of values that are all of one size: some have one of them again
+// and again.
+func padded(values []any, f func(args []any) error) error {
+	for some := range slices.Chunk(values, listSize) {
+		args := slices.Grow(slices.Clone(some), listSize-len(some))
+		for len(args) < listSize {
+			args = append(args, some[0])
+		}
+		if err := f(args); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var listPlaceholders = placeholders(listSize)
 
 // placeholders returns n parameters without names: SQLite looks a name up in
 // a list of all names, for every parameter of every row.

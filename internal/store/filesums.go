@@ -25,16 +25,14 @@ type addedSighting struct {
 func sumsOfFile(shasum string) sumsOf { return sumsOf{"file_sums", []string{"shasum"}, []any{shasum}} }
 
 // flushFileSums adds the sightings of the batch, which are stored, to what is kept of their files.
-// before has how many sightings these had.
-func (a *appending) flushFileSums(before map[string]int64) error {
+// before has how many sightings these had, and pieces how many there are of each level.
+func (a *appending) flushFileSums(before map[string]int64, pieces map[string]map[int]int) error {
 	sums := map[string]*cowrie.Sums{}
-	var ids []any
 	for _, shasum := range sortedKeys(a.files) {
 		had, has := before[shasum] >= manySightings, a.files[shasum].Sightings >= manySightings
 		switch {
 		case had && has:
 			sums[shasum] = &cowrie.Sums{}
-			ids = append(ids, shasum)
 		case had || has:
 			if err := a.remakeFileSums(a.files[shasum]); err != nil {
 				return err
@@ -47,9 +45,33 @@ func (a *appending) flushFileSums(before map[string]int64) error {
 		}
 	}
 	a.added = nil
+	for _, shasum := range sortedKeys(sums) {
+		body := sums[shasum].Pack()
+		if body == nil || pieces[shasum] == nil { // nothing is kept, for whatever reason
+			continue
+		}
+		err := a.addPiece(sumsOfFile(shasum), body, pieces[shasum])
+		if errors.Is(err, errDamagedSums) {
+			err = a.remakeFileSums(a.files[shasum])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// piecesOfFiles returns how many pieces of each level are kept of those files that have many sightings.
+func (a *appending) piecesOfFiles(files map[string]*cowrie.File) (map[string]map[int]int, error) {
+	var ids []any
+	for _, shasum := range sortedKeys(files) {
+		if files[shasum].Sightings >= manySightings {
+			ids = append(ids, shasum)
+		}
+	}
 	pieces := map[string]map[int]int{}
-	err := inLists(ids, func(list string, args []any) error {
-		return a.each(`SELECT shasum, level, count(*) FROM file_sums WHERE shasum IN (`+list+`) GROUP BY shasum, level`, args,
+	err := a.s.inLists(ids, func(list string, args []any) error {
+		return a.each(`SELECT shasum, level, count(*) FROM file_sums WHERE shasum `+list+` GROUP BY shasum, level`, args,
 			func(scan func(...any) error) error {
 				var shasum string
 				var level, n int
@@ -61,23 +83,15 @@ func (a *appending) flushFileSums(before map[string]int64) error {
 				return err
 			})
 	})
-	for _, shasum := range sortedKeys(pieces) { // of the others nothing is kept, for whatever reason
-		body := sums[shasum].Pack()
-		if err != nil || body == nil {
-			continue
-		}
-		if err = a.addPiece(sumsOfFile(shasum), body, pieces[shasum]); errors.Is(err, errDamagedSums) {
-			err = a.remakeFileSums(a.files[shasum])
-		}
-	}
-	return err
+	return pieces, err
 }
 
 // remakeFileSums keeps what the stored sightings of a file add up to, if there are many.
 func (a *appending) remakeFileSums(f *cowrie.File) error {
 	of := sumsOfFile(f.Shasum)
-	if err := a.later(`DELETE FROM file_sums WHERE shasum = $1`, f.Shasum); err != nil || f.Sightings < manySightings {
-		return err
+	a.later(`DELETE FROM file_sums WHERE shasum = $1`, f.Shasum)
+	if f.Sightings < manySightings {
+		return nil
 	}
 	body, err := countSightings(a.ctx, a.ask, f.Shasum)
 	if err != nil {

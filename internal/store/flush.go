@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"crypto/sha256"
 	"slices"
 	"strconv"
@@ -10,15 +9,38 @@ import (
 	"midden/internal/cowrie"
 )
 
-// flush writes what the batch adds up to.
+// flush writes what the batch adds up to. What it has to ask it asks first, as far as it can: then
+// nothing keeps it from reckoning while rows are being stored.
 func (a *appending) flush() error {
-	for _, step := range []func() error{
-		a.flushSightings, a.flushSessions, a.flushDays, a.flushFiles, a.flushVerdicts, a.flushSources,
-	} {
-		if err := step(); err != nil {
-			return err
-		}
+	if _, err := a.publishes(); err != nil {
+		return err
 	}
+	sightings, err := a.knownSightings()
+	if err != nil {
+		return err
+	}
+	files, err := a.storedFiles()
+	if err != nil {
+		return err
+	}
+	days, err := a.knownDays()
+	if err != nil {
+		return err
+	}
+	if err := a.flushSessions(); err != nil {
+		return err
+	}
+	a.storeDays(days)
+	if err := a.storeSightings(sightings); err != nil {
+		return err
+	}
+	if err := a.storeFiles(files); err != nil {
+		return err
+	}
+	if err := a.flushVerdicts(); err != nil {
+		return err
+	}
+	a.flushSources()
 	return nil
 }
 
@@ -47,13 +69,17 @@ type sightingID struct {
 	key     [16]byte
 }
 
-// flushSightings stores the sightings, in the order of files as flushSessions does, and counts
-// them into their files.
+// flushSightings stores the sightings, and counts them into their files.
 func (a *appending) flushSightings() error {
 	known, err := a.knownSightings()
 	if err != nil {
 		return err
 	}
+	return a.storeSightings(known)
+}
+
+// storeSightings stores those that are not known, in the order of files as flushSessions does.
+func (a *appending) storeSightings(known *knownSightings) error {
 	columns := []string{"shasum", "session_id", "sensor", "src_ip", "kind", "seen_at", "filename", "destfile",
 		"download_url", "outfile", "duplicate", "sighting_key"}
 	insert := a.insert("file_sightings", append(columns, "segment_id", "event_index")...)
@@ -85,21 +111,17 @@ func (a *appending) flushSightings() error {
 		to.values(s.Shasum, s.Session, orNull(s.Sensor), orNull(s.SrcIP), string(s.Kind), timeText(s.SeenAt),
 			orNull(s.Filename), orNull(s.Destfile), orNull(s.URL), storedOutfile(s.Sighting), duplicate, s.key[:])
 		if s.raw != 0 {
-			err = to.row(s.raw)
+			to.row(s.raw)
 		} else {
-			err = to.row(s.segment, s.Event)
-		}
-		if err != nil {
-			return err
+			to.row(s.segment, s.Event)
 		}
 		if err := a.changedSighting(s.Session, s.key[:]); err != nil {
 			return err
 		}
 	}
-	if err := insert.done(); err != nil {
-		return err
-	}
-	return insertRaw.done()
+	insert.done()
+	insertRaw.done()
+	return nil
 }
 
 // storedOutfile is where the sensor kept the file. It nearly always ends with
@@ -174,9 +196,9 @@ func (a *appending) knownSightings() (*knownSightings, error) {
 			ids = append(ids, id)
 		}
 	}
-	err = inLists(ids, func(list string, args []any) error {
+	err = a.s.inLists(ids, func(list string, args []any) error {
 		return a.each(`SELECT session_id, sighting_key, shasum, kind, seen_at, segment_id IS NOT NULL
-			FROM file_sightings WHERE session_id IN (`+list+`)`, args, func(scan func(...any) error) error {
+			FROM file_sightings WHERE session_id `+list, args, func(scan func(...any) error) error {
 			var like sightingLikeness
 			var key []byte
 			var segment bool
@@ -214,7 +236,7 @@ func (a *appending) flushSessions() error {
 		"username", "password", "login_at", "login_successes", "file_uploads", "failed_transfers", "shared_id",
 		"segments", "segment_events")
 	commands := a.insert("command_stats", "session_id", "command_normalized", "occurrences", "first_seen", "last_seen")
-	sums, err := a.sumChanges(order)
+	sums, err := a.keptSums(order)
 	if err != nil {
 		return err
 	}
@@ -227,23 +249,15 @@ func (a *appending) flushSessions() error {
 			continue
 		}
 		a.tally.Sessions++
-		if err := insert.row(append([]any{s.ID}, sessionValues(row)...)...); err != nil {
-			return err
-		}
+		insert.row(append([]any{s.ID}, sessionValues(row)...)...)
 		for _, text := range sortedKeys(s.CommandStats) {
 			c := s.CommandStats[text]
-			if err := commands.row(s.ID, text, c.Occurrences, timeSQL(c.First), timeSQL(c.Last)); err != nil {
-				return err
-			}
+			commands.row(s.ID, text, c.Occurrences, timeSQL(c.First), timeSQL(c.Last))
 		}
 	}
-	if err := insert.done(); err != nil {
-		return err
-	}
-	if err := commands.done(); err != nil {
-		return err
-	}
-	return a.addSums(sums)
+	insert.done()
+	commands.done()
+	return a.addSums(sums, order)
 }
 
 // sessionValues are the columns of a session behind its id.
@@ -262,26 +276,22 @@ func sessionValues(row *sessionRow) []any {
 
 func (a *appending) updateSession(row *sessionRow) error {
 	args := append(sessionValues(row), row.session.ID)
-	if err := a.later(`UPDATE session_summaries SET first_event_at = $1, last_event_at = $2, event_count = $3,
+	a.later(`UPDATE session_summaries SET first_event_at = $1, last_event_at = $2, event_count = $3,
 		command_count = $4, file_downloads = $5, login_attempts = $6, matcher = $7, src_ip = $8, protocol = $9,
 		duration_ms = $10, client_version = $11, hassh = $12, username = $13, password = $14, login_at = $15,
 		login_successes = $16, file_uploads = $17, failed_transfers = $18, shared_id = $19, segments = $20,
-		segment_events = $21 WHERE session_id = $22`, args...); err != nil {
-		return err
-	}
+		segment_events = $21 WHERE session_id = $22`, args...)
 	if row.derived {
 		return a.replaceCommands(row.session)
 	}
 	for _, text := range sortedKeys(row.delta) {
 		c := row.delta[text]
-		if err := a.later(`INSERT INTO command_stats (session_id, command_normalized, occurrences, first_seen, last_seen)
+		a.later(`INSERT INTO command_stats (session_id, command_normalized, occurrences, first_seen, last_seen)
 			VALUES ($1, $2, $3, $4, $5) ON CONFLICT (session_id, `+a.s.engine.Key("command_normalized")+`) DO UPDATE SET
 			occurrences = command_stats.occurrences + excluded.occurrences,
 			first_seen = `+earlier("command_stats.first_seen", "excluded.first_seen")+`,
 			last_seen = `+later("command_stats.last_seen", "excluded.last_seen"),
-			row.session.ID, text, c.Occurrences, timeSQL(c.First), timeSQL(c.Last)); err != nil {
-			return err
-		}
+			row.session.ID, text, c.Occurrences, timeSQL(c.First), timeSQL(c.Last))
 	}
 	return nil
 }
@@ -289,15 +299,11 @@ func (a *appending) updateSession(row *sessionRow) error {
 // replaceCommands stores the commands of a session in place of those that are
 // stored.
 func (a *appending) replaceCommands(s *cowrie.Session) error {
-	if err := a.later(`DELETE FROM command_stats WHERE session_id = $1`, s.ID); err != nil {
-		return err
-	}
+	a.later(`DELETE FROM command_stats WHERE session_id = $1`, s.ID)
 	for _, text := range sortedKeys(s.CommandStats) {
 		c := s.CommandStats[text]
-		if err := a.later(`INSERT INTO command_stats (session_id, command_normalized, occurrences, first_seen, last_seen)
-			VALUES ($1, $2, $3, $4, $5)`, s.ID, text, c.Occurrences, timeSQL(c.First), timeSQL(c.Last)); err != nil {
-			return err
-		}
+		a.later(`INSERT INTO command_stats (session_id, command_normalized, occurrences, first_seen, last_seen)
+			VALUES ($1, $2, $3, $4, $5)`, s.ID, text, c.Occurrences, timeSQL(c.First), timeSQL(c.Last))
 	}
 	return nil
 }
@@ -317,6 +323,10 @@ func (a *appending) flushFiles() error {
 	if err != nil {
 		return err
 	}
+	return a.storeFiles(stored)
+}
+
+func (a *appending) storeFiles(stored *storedFiles) error {
 	had := map[string]int64{} // sightings
 	shasums := sortedKeys(a.files)
 	files := make([]*cowrie.File, 0, len(shasums))
@@ -325,7 +335,7 @@ func (a *appending) flushFiles() error {
 	now := cowrie.FromStd(a.now).String()
 	for _, shasum := range shasums {
 		f := a.files[shasum]
-		if have := stored[shasum]; have != nil {
+		if have := stored.rows[shasum]; have != nil {
 			before := *have
 			had[shasum] = before.Sightings
 			have.Add(f)
@@ -335,20 +345,16 @@ func (a *appending) flushFiles() error {
 		} else {
 			a.tally.Files++
 			if shasum != cowrie.EmptyShasum {
-				if err := lookups.row(cowrie.SourceVirusTotal, shasum, cowrie.LookupNew, now); err != nil {
-					return err
-				}
+				lookups.row(cowrie.SourceVirusTotal, shasum, cowrie.LookupNew, now)
 			}
 		}
 		files = append(files, f)
 	}
-	if err := lookups.done(); err != nil {
-		return err
-	}
+	lookups.done()
 	if err := a.writeFiles(files...); err != nil {
 		return err
 	}
-	return a.flushFileSums(had)
+	return a.flushFileSums(had, stored.pieces)
 }
 
 // writeFiles stores rows of files, in place of those that are there.
@@ -373,29 +379,42 @@ func (a *appending) writeFiles(files ...*cowrie.File) error {
 		if f.URL != "" {
 			urlAt = timeText(f.URLAt)
 		}
-		if err := insert.row(orNull(f.Session), orNull(f.Name), nameAt, orNull(f.URL), urlAt, timeText(f.First),
-			timeText(f.Last), f.Sightings, f.DiskOnly, now, f.Shasum, status, now); err != nil {
-			return err
-		}
+		insert.row(orNull(f.Session), orNull(f.Name), nameAt, orNull(f.URL), urlAt, timeText(f.First),
+			timeText(f.Last), f.Sightings, f.DiskOnly, now, f.Shasum, status, now)
 		if err := a.changedFile(f.Shasum); err != nil {
 			return err
 		}
 	}
-	return insert.done()
+	insert.done()
+	return nil
 }
 
-func (a *appending) storedFiles() (map[string]*cowrie.File, error) {
+// storedFiles are the rows of files, and how many pieces of each level are kept of those that have any.
+type storedFiles struct {
+	rows   map[string]*cowrie.File
+	pieces map[string]map[int]int
+}
+
+// storedFiles returns what is stored of the files of this batch.
+func (a *appending) storedFiles() (*storedFiles, error) {
 	stored := map[string]*cowrie.File{}
 	var ids []any
+	shasums := map[string]bool{}
 	for shasum := range a.files {
+		shasums[shasum] = true
+	}
+	for i := range a.sightings {
+		shasums[a.sightings[i].Shasum] = true
+	}
+	for _, shasum := range sortedKeys(shasums) {
 		if f := a.kept[shasum]; f != nil {
 			stored[shasum] = f
 		} else {
 			ids = append(ids, shasum)
 		}
 	}
-	err := inLists(ids, func(list string, args []any) error {
-		return a.each(`SELECT `+derivedColumns+` FROM files WHERE shasum IN (`+list+`)`, args, func(scan func(...any) error) error {
+	err := a.s.inLists(ids, func(list string, args []any) error {
+		return a.each(`SELECT `+derivedColumns+` FROM files WHERE shasum `+list, args, func(scan func(...any) error) error {
 			f, err := scanDerived(scan)
 			if err != nil {
 				return err
@@ -404,124 +423,27 @@ func (a *appending) storedFiles() (map[string]*cowrie.File, error) {
 			return nil
 		})
 	})
-	return stored, err
+	if err != nil {
+		return nil, err
+	}
+	pieces, err := a.piecesOfFiles(stored)
+	return &storedFiles{stored, pieces}, err
 }
 
 // flushSources stores the positions.
-func (a *appending) flushSources() error {
+func (a *appending) flushSources() {
 	now := cowrie.FromStd(a.now).String()
 	for _, row := range a.order {
 		if row.moved || row.mark.State == nil {
 			continue
 		}
-		if err := a.later(`UPDATE sources SET position = $1, digest = $2, digest_state = $3, tail = $4,
+		a.later(`UPDATE sources SET position = $1, digest = $2, digest_state = $3, tail = $4,
 			lines = lines + $5, events = events + $6, duplicates = duplicates + $7,
 			dead_letters = dead_letters + $8, blank = blank + $9,
 			first_event_at = `+earlier("first_event_at", "$10")+`, last_event_at = `+later("last_event_at", "$11")+`,
 			updated_at = $12 WHERE id = $13`,
 			row.mark.Position, row.mark.Digest, row.mark.State, row.mark.Tail,
 			row.added.Lines, row.added.Events, row.added.Duplicates, row.added.DeadLetters, row.added.Blank,
-			timeText(row.first), timeText(row.last), now, row.id); err != nil {
-			return err
-		}
+			timeText(row.first), timeText(row.last), now, row.id)
 	}
-	return nil
-}
-
-// inserter inserts rows, many in a statement.
-type inserter struct {
-	a       *appending
-	table   string
-	names   []string
-	head    string
-	tail    string // behind the values
-	columns int
-	args    []any
-}
-
-// rowsPerInsert keeps a statement below SQLite's limit of 32,766 parameters
-// and was the fastest of the sizes that were tried.
-const rowsPerInsert = 64
-
-func (a *appending) insert(table string, columns ...string) *inserter {
-	return &inserter{a: a, table: table, names: columns, columns: len(columns),
-		head: a.s.engine.Insert + " INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES "}
-}
-
-// values are some of a row; row adds the last ones.
-func (in *inserter) values(values ...any) { in.args = append(in.args, values...) }
-
-func (in *inserter) row(values ...any) error {
-	in.values(values...)
-	switch {
-	case in.copies() && len(in.args) >= rowsPerCopy*in.columns:
-		return in.copy()
-	case in.copies() || len(in.args) < rowsPerInsert*in.columns:
-		return nil
-	}
-	return in.write(rowsPerInsert)
-}
-
-// rowsPerCopy is how many rows are copied at once.
-const rowsPerCopy = 2048
-
-// copies reports whether the engine has a quicker way for these rows.
-func (in *inserter) copies() bool { return in.tail == "" && in.a.s.engine.Copy != nil }
-
-func (in *inserter) copy() error {
-	if err := in.a.runQueued(); err != nil || len(in.args) == 0 {
-		return err
-	}
-	err := in.a.s.engine.Copy(in.a.ctx, in.a.tx, in.table, in.names, in.args)
-	in.args = in.args[:0]
-	return err
-}
-
-func (in *inserter) done() error {
-	if in.copies() {
-		return in.copy()
-	}
-	for len(in.args) > 0 {
-		if err := in.write(1); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (in *inserter) write(rows int) error {
-	one := "(" + placeholders(in.columns) + ")"
-	query := in.head + strings.Repeat(one+", ", rows-1) + one + in.tail
-	n := rows * in.columns
-	args := in.args[:n]
-	if in.a.s.engine.Together != nil {
-		args = slices.Clone(args) // they are needed later
-	}
-	err := in.a.later(query, args...)
-	in.args = in.args[:copy(in.args, in.args[n:])]
-	return err
-}
-
-// ask is each for what a View or a Snapshot can be asked as well.
-func (a *appending) ask(_ context.Context, query string, args []any, f func(scan func(...any) error) error) error {
-	return a.each(query, args, f)
-}
-
-// each calls f for each row of a query of this transaction.
-func (a *appending) each(query string, args []any, f func(scan func(...any) error) error) error {
-	st, err := a.prepared(query)
-	if err != nil {
-		return err
-	}
-	rows, err := st.QueryContext(a.ctx, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := f(rows.Scan); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
 }

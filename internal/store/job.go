@@ -64,6 +64,15 @@ func saveJob(ctx context.Context, tx *sql.Tx, j *cowrie.Job) error {
 	return err
 }
 
+// saveJob stores a job with what a batch adds.
+func (a *appending) saveJob(ctx context.Context, j *cowrie.Job) error {
+	tx, err := a.settled()
+	if err != nil {
+		return err
+	}
+	return saveJob(ctx, tx, j)
+}
+
 // known is NULL for a negative number.
 func known(f float64) any {
 	if f < 0 {

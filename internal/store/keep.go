@@ -38,8 +38,8 @@ func (s *Store) ClaimDays(ctx context.Context, days []cowrie.Time) (claim []byte
 	for _, day := range days {
 		list = append(list, dayText(day))
 	}
-	err = inLists(list, func(list string, args []any) error {
-		return s.each(ctx, `SELECT day FROM report_days WHERE day IN (`+list+`) AND maker IS NULL AND version = ?`,
+	err = s.inLists(list, func(list string, args []any) error {
+		return s.each(ctx, `SELECT day FROM report_days WHERE day `+list+` AND maker IS NULL AND version = ?`,
 			append(args, cowrie.SumsVersion), func(scan func(...any) error) error {
 				var day cowrie.Time
 				err := scan(scanDay{&day})

@@ -39,26 +39,19 @@ func (a *appending) publishes() (bool, error) {
 
 const newRevision = ` ON CONFLICT (kind, "key") DO UPDATE SET revision = excluded.revision, body = excluded.body, problem = NULL`
 
-func (a *appending) note(kind, key string, body any) error {
-	if a.outbox.noted[[2]string{kind, key}] {
-		return nil
+func (a *appending) note(kind, key string, body any) {
+	if o := &a.outbox; !o.noted[[2]string{kind, key}] {
+		o.noted[[2]string{kind, key}] = true
+		o.insert.row(kind, key, o.revision, body)
 	}
-	a.outbox.noted[[2]string{kind, key}] = true
-	return a.outbox.insert.row(kind, key, a.outbox.revision, body)
-}
-
-func (a *appending) flushOutbox() error {
-	if a.outbox.insert == nil {
-		return nil
-	}
-	return a.outbox.insert.done()
 }
 
 func (a *appending) changedFile(shasum string) error {
 	if on, err := a.publishes(); err != nil || !on {
 		return err
 	}
-	return a.note(cowrie.KindFile, shasum, nil)
+	a.note(cowrie.KindFile, shasum, nil)
+	return nil
 }
 
 // changedFiles notes all files that fit a condition.
@@ -73,14 +66,16 @@ func (a *appending) changedSighting(session string, key []byte) error {
 	if on, err := a.publishes(); err != nil || !on {
 		return err
 	}
-	return a.note(cowrie.KindSighting, sightingName(session, key), nil)
+	a.note(cowrie.KindSighting, sightingName(session, key), nil)
+	return nil
 }
 
 func (a *appending) changedVerdict(v *cowrie.Verdict) error {
 	if on, err := a.publishes(); err != nil || !on {
 		return err
 	}
-	return a.note(cowrie.KindVerdict, verdictName(v.Shasum, v.ObservedAt, v.Source), nil)
+	a.note(cowrie.KindVerdict, verdictName(v.Shasum, v.ObservedAt, v.Source), nil)
+	return nil
 }
 
 // QueueReport puts a report, JSON, into the outbox, in place of one that was not sent
@@ -90,7 +85,8 @@ func (s *Store) QueueReport(ctx context.Context, kind, id string, body []byte) (
 		if queued, err = a.publishes(); err != nil || !queued {
 			return err
 		}
-		return a.note(cowrie.KindReport, cowrie.ReportKey(kind, id), string(body))
+		a.note(cowrie.KindReport, cowrie.ReportKey(kind, id), string(body))
+		return nil
 	})
 	return queued, err
 }

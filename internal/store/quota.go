@@ -30,7 +30,11 @@ func (s *Store) Reserve(ctx context.Context, account string, now time.Time, lim 
 		if err := a.fromTheFuture(account, now, second); err != nil {
 			return err
 		}
-		u, err := s.usage(ctx, a.tx, account, cowrie.FromStd(now), lim)
+		tx, err := a.settled()
+		if err != nil {
+			return err
+		}
+		u, err := s.usage(ctx, tx, account, cowrie.FromStd(now), lim)
 		if err != nil {
 			return err
 		}

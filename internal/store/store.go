@@ -79,6 +79,7 @@ type Store struct {
 	engine Engine
 	// shadow: verdicts are stored, but not shown in the columns of files.
 	shadow   bool
+	spare    chan []any // room for rows that are to be stored
 	job      jobState
 	evidence evidence
 }
@@ -97,16 +98,18 @@ type Engine struct {
 	// Together runs statements one after the other, quicker than one by one; nil if
 	// nothing is quicker.
 	Together func(ctx context.Context, tx *sql.Tx, statements []Statement) error
+	// Array returns values as an array, which is one parameter; nil where there are no arrays.
+	Array func(values []any) string
 	// Like is the operator that compares a text with a pattern, whatever the case
 	// of ASCII letters.
 	Like string
-	// NextSegment asks for the id of a segment that is to be stored, larger than
-	// all that ever were before it.
-	NextSegment string
+	// NextSegments asks for the first of $1 ids of segments that are to be stored, one behind the
+	// other, larger than all that ever were before them.
+	NextSegments string
 	// Month returns the month under which a segment is kept whose latest event is
 	// of a time; nil where segments are not kept by month.
 	Month func(latest cowrie.Time) any
-	// MakeMonth sees to it that segments can be kept under a month.
+	// MakeMonth sees to it that segments can be kept under a month, until the transaction ends.
 	MakeMonth func(ctx context.Context, tx *sql.Tx, month any) error
 	// Ended returns the months that ended before a time and under which segments are
 	// kept that can be dropped together; nil where segments are not kept by month.
@@ -175,7 +178,7 @@ func New(db *sql.DB, e Engine) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{db: db, seal: seal, engine: e}, nil
+	return &Store{db: db, seal: seal, engine: e, spare: make(chan []any, 4)}, nil
 }
 
 func (s *Store) explain(err error) error { return s.engine.Explain(err) }

@@ -38,8 +38,8 @@ func (a *appending) keptDays(order []*sessionRow) (map[cowrie.Time]bool, error) 
 	if err != nil {
 		return nil, err
 	}
-	err = inLists(list, func(list string, args []any) error {
-		return a.each(`SELECT day, version, maker IS NULL FROM report_days WHERE day IN (`+list+`)`, args, func(scan func(...any) error) error {
+	err = a.s.inLists(list, func(list string, args []any) error {
+		return a.each(`SELECT day, version, maker IS NULL FROM report_days WHERE day `+list, args, func(scan func(...any) error) error {
 			var day cowrie.Time
 			var version int
 			var whole bool
@@ -59,9 +59,7 @@ func (a *appending) keptDays(order []*sessionRow) (map[cowrie.Time]bool, error) 
 			continue
 		}
 		if stale[day] {
-			if err := a.forgetDay(day); err != nil {
-				return nil, err
-			}
+			a.forgetDay(day)
 		}
 		if old {
 			continue
@@ -78,7 +76,8 @@ func (a *appending) beginDay(day cowrie.Time) (begun bool, err error) {
 	if err := a.row(noSessions, whenBegun(day), &begun); err != nil || !begun {
 		return false, err
 	}
-	return true, a.later(`INSERT INTO report_days (day, version) VALUES ($1, $2)`, dayText(day), cowrie.SumsVersion)
+	a.later(`INSERT INTO report_days (day, version) VALUES ($1, $2)`, dayText(day), cowrie.SumsVersion)
+	return true, nil
 }
 
 // noSessions asks whether no session is stored that began on a day.
@@ -89,44 +88,45 @@ func whenBegun(day cowrie.Time) []any {
 }
 
 // forgetDay deletes what is kept of a day, and what a report has claimed.
-func (a *appending) forgetDay(day cowrie.Time) error {
-	if err := a.later(`DELETE FROM session_sums WHERE day = $1`, dayText(day)); err != nil {
-		return err
-	}
-	return a.later(`DELETE FROM report_days WHERE day = $1`, dayText(day))
+func (a *appending) forgetDay(day cowrie.Time) {
+	a.later(`DELETE FROM session_sums WHERE day = $1`, dayText(day))
+	a.later(`DELETE FROM report_days WHERE day = $1`, dayText(day))
 }
 
-// sumChanges returns by how much what sessions add up to changes, of days that are kept. It is
-// to be asked before any of them is stored.
-func (a *appending) sumChanges(order []*sessionRow) (map[cowrie.DayKey]*cowrie.Sums, error) {
-	kept, err := a.keptDays(order)
+// keptSums is by how much what sessions add up to changes, of days that are kept; and how many
+// pieces there are of each level.
+type keptSums struct {
+	sums   map[cowrie.DayKey]*cowrie.Sums // nil of days that are not kept
+	pieces map[cowrie.DayKey]map[int]int
+}
+
+func sumsKey(s *cowrie.Session) cowrie.DayKey {
+	return cowrie.DayKey{Day: cowrie.Day(s.First), Sensor: s.Sensor}
+}
+
+// keptSums returns the changes by sessions that were there. It is to be asked before any session
+// is stored.
+func (a *appending) keptSums(order []*sessionRow) (*keptSums, error) {
+	days, err := a.keptDays(order)
 	if err != nil {
 		return nil, err
 	}
-	sums := map[cowrie.DayKey]*cowrie.Sums{}
+	kept := &keptSums{sums: map[cowrie.DayKey]*cowrie.Sums{}}
 	of := func(s *cowrie.Session) *cowrie.Sums {
-		key := cowrie.DayKey{Day: cowrie.Day(s.First), Sensor: s.Sensor}
-		if !kept[key.Day] {
-			return nil
+		key := sumsKey(s)
+		if days[key.Day] && kept.sums[key] == nil {
+			kept.sums[key] = &cowrie.Sums{}
 		}
-		if sums[key] == nil {
-			sums[key] = &cowrie.Sums{}
-		}
-		return sums[key]
+		return kept.sums[key]
 	}
 	var changed []commandChange // of sessions that may have run commands before
 	for _, row := range order {
-		s, now := row.session, of(row.session)
-		if now != nil {
-			now.Add(s, row.flagged, 1)
-		}
+		now := of(row.session)
 		if !row.known {
-			if now != nil {
-				for text, c := range s.CommandStats {
-					now.AddCommand(s.ID, text, c.Occurrences, 1)
-				}
-			}
 			continue
+		}
+		if now != nil {
+			now.Add(row.session, row.flagged, 1)
 		}
 		was := of(row.was)
 		if was != nil {
@@ -136,7 +136,10 @@ func (a *appending) sumChanges(order []*sessionRow) (map[cowrie.DayKey]*cowrie.S
 			changed = append(changed, commandChange{row, was, now})
 		}
 	}
-	return sums, a.addCommands(changed)
+	if kept.pieces, err = a.pieces(maps.Keys(kept.sums)); err != nil {
+		return nil, err
+	}
+	return kept, a.addCommands(changed)
 }
 
 // commandChange is a session that was there, whose commands are to be taken away from some sums
@@ -168,8 +171,8 @@ func (a *appending) addCommands(changed []commandChange) error {
 			}
 		}
 	}
-	return inLists(ids, func(list string, args []any) error {
-		return a.each(`SELECT session_id, command_normalized, occurrences FROM command_stats WHERE session_id IN (`+list+`)`, args, func(scan func(...any) error) error {
+	return a.s.inLists(ids, func(list string, args []any) error {
+		return a.each(`SELECT session_id, command_normalized, occurrences FROM command_stats WHERE session_id `+list, args, func(scan func(...any) error) error {
 			var id, text string
 			var n int64
 			if err := scan(&id, &text, &n); err != nil {
@@ -203,23 +206,26 @@ func (c *commandChange) added() map[string]*cowrie.CommandStat {
 // level. So there are few, and each byte is written a few times only.
 const mostPieces = 7
 
-// addSums adds to what is kept of days.
-func (a *appending) addSums(sums map[cowrie.DayKey]*cowrie.Sums) error {
-	pieces, err := a.pieces(maps.Keys(sums))
-	if err != nil {
-		return err
+// addSums adds to what is kept of days, sessions that are new, too.
+func (a *appending) addSums(kept *keptSums, order []*sessionRow) error {
+	for _, row := range order {
+		s := row.session
+		if sums := kept.sums[sumsKey(s)]; sums != nil && !row.known {
+			sums.Add(s, row.flagged, 1)
+			for text, c := range s.CommandStats {
+				sums.AddCommand(s.ID, text, c.Occurrences, 1)
+			}
+		}
 	}
 	forgotten := map[cowrie.Time]bool{}
-	for _, key := range slices.SortedFunc(maps.Keys(sums), compareDays) {
-		body := sums[key].Pack()
+	for _, key := range slices.SortedFunc(maps.Keys(kept.sums), compareDays) {
+		body := kept.sums[key].Pack()
 		if forgotten[key.Day] || body == nil {
 			continue
 		}
-		if err := a.addPiece(sumsOfDay(key), body, pieces[key]); errors.Is(err, errDamagedSums) {
+		if err := a.addPiece(sumsOfDay(key), body, kept.pieces[key]); errors.Is(err, errDamagedSums) {
 			forgotten[key.Day] = true
-			if err := a.forgetDay(key.Day); err != nil {
-				return err
-			}
+			a.forgetDay(key.Day)
 		} else if err != nil {
 			return err
 		}
@@ -271,15 +277,14 @@ func (a *appending) addPiece(of sumsOf, body []byte, pieces map[int]int) error {
 		if body, err = cowrie.MergeSums(bodies...); err != nil {
 			return damagedSums(of, err)
 		}
-		if err := a.later(`DELETE FROM `+of.table+` WHERE `+lower, of.key...); err != nil {
-			return err
-		}
+		a.later(`DELETE FROM `+of.table+` WHERE `+lower, of.key...)
 	}
 	if body == nil {
 		return nil
 	}
-	return a.later(`INSERT INTO `+of.table+` (`+strings.Join(of.columns, ", ")+`, level, piece, body)
+	a.later(`INSERT INTO `+of.table+` (`+strings.Join(of.columns, ", ")+`, level, piece, body)
 		VALUES (`+placeholders(len(of.columns)+3)+`)`, append(slices.Clone(of.key), level, pieces[level], a.s.sealSums(body))...)
+	return nil
 }
 
 // pieces returns how many pieces there are of each level.

@@ -77,9 +77,7 @@ func (a *appending) flushVerdicts() error {
 		}
 	}
 	for _, shasum := range sortedKeys(touched) {
-		if err := a.later(showVerdicts+` WHERE shasum = $1 AND `+hasVerdicts, shasum); err != nil {
-			return err
-		}
+		a.later(showVerdicts+` WHERE shasum = $1 AND `+hasVerdicts, shasum)
 	}
 	return nil
 }
@@ -209,14 +207,11 @@ func (s *Store) Stage(ctx context.Context, on, set bool) error {
 		if _, err := tx.ExecContext(ctx, showVerdicts+` WHERE `+hasVerdicts); err != nil {
 			return fmt.Errorf("show verdicts: %w", err)
 		}
-		a := newAppend(ctx, s, tx)
-		if err := a.changedFiles(hasVerdicts); err != nil {
+		err := s.addingTo(ctx, tx, func(a *appending) error { return a.changedFiles(hasVerdicts) })
+		if err != nil {
 			return err
 		}
-		if err := a.finish(); err != nil {
-			return err
-		}
-		_, err := tx.ExecContext(ctx, `DELETE FROM schema_state WHERE "key" = $1`, shadowKey)
+		_, err = tx.ExecContext(ctx, `DELETE FROM schema_state WHERE "key" = $1`, shadowKey)
 		return err
 	})
 }

@@ -87,8 +87,8 @@ func within(column, sensor string, text func(cowrie.Time) string, span cowrie.Sp
 
 // SessionsOf calls f for those of some sessions that there are.
 func (v *View) SessionsOf(ctx context.Context, ids []string, f func(*cowrie.Session) error) error {
-	return inLists(anys(ids), func(list string, args []any) error {
-		return v.each(ctx, `SELECT `+sessionColumns+` FROM session_summaries s WHERE s.session_id IN (`+list+`)`, args,
+	return v.s.inLists(anys(ids), func(list string, args []any) error {
+		return v.each(ctx, `SELECT `+sessionColumns+` FROM session_summaries s WHERE s.session_id `+list, args,
 			func(scan func(...any) error) error {
 				s, _, _, err := scanSession(scan)
 				if err != nil {
@@ -253,8 +253,8 @@ func (v *View) CountSeen(ctx context.Context, span cowrie.Span, f func(shasum st
 // SightingsOf calls f for the sightings of some sessions. One is valid until the next.
 func (v *View) SightingsOf(ctx context.Context, sessions []string, f func(*cowrie.Sighting) error) error {
 	s := &cowrie.Sighting{}
-	return inLists(anys(sessions), func(list string, args []any) error {
-		return v.each(ctx, `SELECT session_id, shasum, seen_at FROM file_sightings WHERE session_id IN (`+list+`)`, args,
+	return v.s.inLists(anys(sessions), func(list string, args []any) error {
+		return v.each(ctx, `SELECT session_id, shasum, seen_at FROM file_sightings WHERE session_id `+list, args,
 			func(scan func(...any) error) error {
 				if err := scan(&s.Session, &s.Shasum, scanTime{&s.SeenAt}); err != nil {
 					return err
@@ -275,8 +275,8 @@ func (v *View) SeenFiles(ctx context.Context, span cowrie.Span, f func(*cowrie.S
 
 // FilesOf calls f for those of some files that there are, and that a sensor saw; "" is any.
 func (v *View) FilesOf(ctx context.Context, shasums []string, sensor string, f func(*cowrie.SeenFile) error) error {
-	return inLists(anys(shasums), func(list string, args []any) error {
-		clause := `FROM files WHERE shasum IN (` + list + `)`
+	return v.s.inLists(anys(shasums), func(list string, args []any) error {
+		clause := `FROM files WHERE shasum ` + list
 		if sensor != "" {
 			clause += ` AND EXISTS (SELECT 1 FROM file_sightings x WHERE x.shasum = files.shasum AND x.sensor = ?)`
 			args = append(args, sensor)

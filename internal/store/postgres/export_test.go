@@ -8,3 +8,5 @@ func LockWait(d time.Duration) (undo func()) {
 	lockWait = d
 	return func() { lockWait = before }
 }
+
+var Array = array

@@ -3,19 +3,10 @@ package postgres
 import (
 	"context"
 	"database/sql"
-	"sync"
 	"time"
 
 	"midden/internal/cowrie"
 )
-
-// months are the months of which it is known that there is a partition for them.
-// They are known for one transaction: others may drop a month between two.
-type months struct {
-	mu    sync.Mutex
-	tx    *sql.Tx
-	known map[string]bool
-}
 
 // Under these months stand segments that name no month, or one that cannot be: no
 // sensor is that old, and none knows the year after the next.
@@ -40,18 +31,10 @@ func month(latest cowrie.Time) any {
 	return at.Format(time.DateOnly)
 }
 
-// make gives a month a partition, if it has none.
-func (m *months) make(ctx context.Context, tx *sql.Tx, of any) error {
+// makeMonth gives a month a partition, if it has none.
+func makeMonth(ctx context.Context, tx *sql.Tx, of any) error {
 	month := of.(string)
 	if month == early || month == late {
-		return nil
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.tx != tx {
-		m.tx, m.known = tx, map[string]bool{}
-	}
-	if m.known[month] {
 		return nil
 	}
 	var there bool
@@ -59,7 +42,6 @@ func (m *months) make(ctx context.Context, tx *sql.Tx, of any) error {
 	if err == nil && !there {
 		_, err = tx.ExecContext(ctx, `SELECT midden_make_month($1::date)`, month)
 	}
-	m.known[month] = err == nil
 	return err
 }
 

@@ -54,29 +54,30 @@ func Open(ctx context.Context, url string, o Options) (*store.Store, error) {
 		return nil, err
 	}
 	at.lock.Store(&found.lock)
-	months, claims := &months{}, &claims{at: at, lock: found.lock}
+	claims := &claims{at: at, lock: found.lock}
 	return store.New(db, store.Engine{
-		Explain:     at.explain,
-		Insert:      "INSERT",
-		Like:        "ILIKE", // in columns of collation C: of ASCII letters
-		NextSegment: `SELECT nextval('event_segments_id_seq')`,
-		Month:       month,
-		MakeMonth:   months.make,
-		Ended:       func(ctx context.Context, before cowrie.Time) ([]any, error) { return ended(ctx, db, before) },
-		DropMonth:   dropMonth,
-		Key:         func(column string) string { return column + "_key" },
-		Columns:     columns,
-		Empty:       "TRUNCATE",
-		Continue:    continueIDs,
-		LoginKey:    "pair_key",
-		Damage:      func(ctx context.Context) ([]string, error) { return damage(ctx, db) },
-		Copy:        copyRows,
-		Together:    together,
-		Scan:        at.connect(maxConns),
-		Hold:        func(l store.Lock, what string) (func(), error) { return at.hold(found.lock, l, what) },
-		Claim:       claims.take,
-		Release:     claims.release,
-		Close:       claims.close,
+		Explain:      at.explain,
+		Insert:       "INSERT",
+		Like:         "ILIKE", // in columns of collation C: of ASCII letters
+		NextSegments: `SELECT min(nextval('event_segments_id_seq')) FROM generate_series(1, $1)`,
+		Month:        month,
+		MakeMonth:    makeMonth,
+		Ended:        func(ctx context.Context, before cowrie.Time) ([]any, error) { return ended(ctx, db, before) },
+		DropMonth:    dropMonth,
+		Key:          func(column string) string { return column + "_key" },
+		Columns:      columns,
+		Empty:        "TRUNCATE",
+		Continue:     continueIDs,
+		LoginKey:     "pair_key",
+		Damage:       func(ctx context.Context) ([]string, error) { return damage(ctx, db) },
+		Array:        array,
+		Copy:         copyRows,
+		Together:     together,
+		Scan:         at.connect(maxConns),
+		Hold:         func(l store.Lock, what string) (func(), error) { return at.hold(found.lock, l, what) },
+		Claim:        claims.take,
+		Release:      claims.release,
+		Close:        claims.close,
 	})
 }
 

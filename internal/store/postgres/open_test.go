@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -488,6 +489,41 @@ func TestHold(t *testing.T) {
 		t.Errorf("another schema: %v", err)
 	} else {
 		release()
+	}
+}
+
+// TestArray: an array holds any text and any bytes.
+func TestArray(t *testing.T) {
+	t.Parallel()
+	db, err := postgres.Connect(pgtest.Shared(t).Database(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, c := range []struct {
+		of     string
+		values []any
+	}{
+		{"text[]", []any{"", "a", `"`, `\`, `\"{},`, "NULL", "null", " a ", "a\x00b", "\xff\xfe", "é\xe6", "日\n本", "\U0010FF00", "'$1'"}},
+		{"bytea[]", []any{[]byte{}, []byte("a"), []byte{0, 255, '"', '\\'}}},
+		{"bigint[]", []any{int64(0), int64(-1), int64(math.MaxInt64)}},
+		{"text[]", nil},
+	} {
+		rows, err := db.Query(`SELECT value FROM unnest($1::`+c.of+`) WITH ORDINALITY AS a(value, place) ORDER BY place`, postgres.Array(c.values))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []any
+		for rows.Next() {
+			var v any
+			if err := rows.Scan(&v); err != nil {
+				t.Error(err)
+			}
+			got = append(got, v)
+		}
+		if diff := cmp.Diff(c.values, got); diff != "" || rows.Err() != nil {
+			t.Errorf("%s: %s, %v", c.of, diff, rows.Err())
+		}
 	}
 }
 

@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"encoding/hex"
+	"fmt"
 	"strings"
 	"unicode/utf8"
 )
@@ -77,4 +79,31 @@ func unescape(s string) string {
 		i += n
 	}
 	return string(b)
+}
+
+// array returns texts, bytes or numbers as an array, in the form in which texts are escaped when
+// they are sent.
+func array(values []any) string {
+	b := []byte{'{'}
+	for i, v := range values {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, '"')
+		switch v := v.(type) {
+		case string:
+			for j := range len(v) {
+				if v[j] == '"' || v[j] == '\\' {
+					b = append(b, '\\')
+				}
+				b = append(b, v[j])
+			}
+		case []byte:
+			b = hex.AppendEncode(append(b, `\\x`...), v)
+		default:
+			b = fmt.Append(b, v)
+		}
+		b = append(b, '"')
+	}
+	return string(append(b, '}'))
 }
