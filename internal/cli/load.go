@@ -72,6 +72,7 @@ func (a *app) load(ctx context.Context, paths []string, o ingest.Options, places
 		phase = "delta_ingest"
 	}
 	watch := a.watch("load", phase, statusDir)
+	o.Remote = db.Remote()
 	o.Log = a.log
 	o.Observe = watch.load
 	sum, err := a.loadAndWatch(ctx, db, paths, o, places)

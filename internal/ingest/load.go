@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"log/slog"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -41,6 +42,7 @@ type Options struct {
 	Follow bool
 	// Patience is how long to wait, once the event log is not available, until it is.
 	Patience time.Duration
+	Remote   bool // the event log is on a server
 	Log      *slog.Logger
 	// Observe, if not nil, is called after every batch and now and then while
 	// reading, from any goroutine.
@@ -86,8 +88,13 @@ func Load(ctx context.Context, log EventLog, paths []string, o Options) (Summary
 		log = &patient{log, o.Patience, ctx.Done(), o.Log}
 		l.log = log
 	}
+	if o.Remote {
+		listen()
+		l.room = roomRemote
+	}
 	l.pipe = newPipeline(log, l.observe)
-	defer leaveRoom(0)
+	leaveRoom(l.room, 0)
+	defer leaveRoom(room, 0)
 	err := l.run(ctx, paths)
 	l.release()
 	if e := l.pipe.close(); e != nil && !errors.Is(e, context.Canceled) {
@@ -105,6 +112,7 @@ type loader struct {
 	Options
 	log     EventLog
 	pipe    *pipeline
+	room    int64 // for garbage: see leaveRoom
 	summary Summary
 
 	// A load that does not follow forgets a file as soon as it need not be
@@ -124,7 +132,7 @@ type loader struct {
 }
 
 func newLoader(log EventLog, o Options) *loader {
-	return &loader{Options: o, log: log, unreadable: map[string]problem{},
+	return &loader{Options: o, log: log, room: room, unreadable: map[string]problem{},
 		seen: seenFiles{seed: maphash.MakeSeed()}, round: map[string]bool{}, held: map[string]*heldFile{}}
 }
 
@@ -178,7 +186,7 @@ func (l *loader) find(ctx context.Context, paths []string, keep func(logs.Found)
 		l.bytesTotal.Store(files.Size())
 		l.filesTotal.Store(int64(files.Len()))
 	}
-	leaveRoom(files.Memory() + l.seen.memory())
+	leaveRoom(l.room, files.Memory() + l.seen.memory())
 	return files, nil
 }
 
@@ -480,6 +488,17 @@ func (l *loader) observeFile(path string, bytes, position int64) {
 		BytesDone: bytes, BytesTotal: l.bytesTotal.Load(), Source: path, Position: position})
 }
 
+// cores is how many of them may be used.
+var cores = runtime.GOMAXPROCS(0)
+
 // workers is how many goroutines make sense of what was read: all cores but
 // the one that writes.
-func workers() int { return max(1, runtime.GOMAXPROCS(0)-1) }
+func workers() int { return max(1, cores-1) }
+
+// listen has Go run some threads more than there are cores. Where all are busy, who waits
+// for a server learns of its answer only when one has nothing to do, or after 10 ms.
+func listen() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(cores + 2)
+	}
+}

@@ -95,6 +95,7 @@ type appending struct {
 	stmt   map[string]*sql.Stmt
 	aside  aside
 	queued []Statement // to be run aside
+	bytes  int         // in these
 	ids    segmentIDs
 	months map[any]bool // under which segments can be kept
 
@@ -372,7 +373,6 @@ func (a *appending) newSegment(source, from, through int64, origins any, g *cowr
 		columns, values = append(columns, "month"), append(values, month)
 	}
 	a.later(`INSERT INTO event_segments (`+strings.Join(columns, ", ")+`) VALUES (`+placeholders(len(columns))+`)`, values...)
-	a.handOver() // it is large
 	return id, nil
 }
 

@@ -63,13 +63,22 @@ func (s *aside) end() {
 // later runs a statement before any other one whose result is asked for, and before the
 // end. Its arguments must not change meanwhile.
 func (a *appending) later(query string, args ...any) {
-	if a.queued = append(a.queued, Statement{query, args}); len(a.queued) >= mostQueued {
+	a.queued = append(a.queued, Statement{query, args})
+	for _, v := range args {
+		if b, ok := v.([]byte); ok {
+			a.bytes += len(b)
+		}
+	}
+	if len(a.queued) >= mostQueued || a.bytes >= mostBytes {
 		a.handOver()
 	}
 }
 
-// mostQueued is how many statements are run together.
-const mostQueued = 256
+// How many statements are run together, and how many bytes there are in these.
+const (
+	mostQueued = 256
+	mostBytes  = 512 << 10
+)
 
 // handOver lets the statements that were queued be run.
 func (a *appending) handOver() {
@@ -77,7 +86,7 @@ func (a *appending) handOver() {
 		return
 	}
 	list := a.queued
-	a.queued = nil
+	a.queued, a.bytes = nil, 0
 	a.aside.run(func() error { return a.runAll(list) })
 }
 
@@ -200,10 +209,12 @@ type inserter struct {
 	args  []any    // of rows that are not handed over yet
 }
 
-// How many rows are handed over at once, and how many stand in a statement: these keep it
-// below SQLite's limit of 32,766 parameters, and were the fastest of the sizes that were tried.
+// How many rows are handed over at once, to be copied or inserted, and how many stand in a
+// statement. These were the fastest of the sizes that were tried; 64 rows are below SQLite's limit
+// of 32,766 parameters.
 const (
-	rowsAtOnce       = 1024
+	rowsToCopy       = 4096
+	rowsToInsert     = 1024
 	rowsPerStatement = 64
 )
 
@@ -224,10 +235,17 @@ func (in *inserter) values(values ...any) {
 
 func (in *inserter) row(values ...any) {
 	in.values(values...)
-	if len(in.args) >= rowsAtOnce*len(in.names) {
+	most := rowsToInsert
+	if in.copies() {
+		most = rowsToCopy
+	}
+	if len(in.args) >= most*len(in.names) {
 		in.done()
 	}
 }
+
+// copies reports whether the engine has a quicker way for these rows.
+func (in *inserter) copies() bool { return in.tail == "" && in.a.s.engine.Copy != nil }
 
 // done hands the rows over.
 func (in *inserter) done() {
@@ -253,9 +271,8 @@ func (in *inserter) run(args []any) error {
 	if err := in.a.ended(); err != nil {
 		return err
 	}
-	engine := &in.a.s.engine
-	if in.tail == "" && engine.Copy != nil {
-		return engine.Copy(in.a.ctx, in.a.tx, in.table, in.names, args)
+	if in.copies() {
+		return in.a.s.engine.Copy(in.a.ctx, in.a.tx, in.table, in.names, args)
 	}
 	var list []Statement
 	for _, rows := range []int{rowsPerStatement, 1} {

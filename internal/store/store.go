@@ -86,6 +86,8 @@ type Store struct {
 
 // Engine is what a store is told of the database engine that it works on.
 type Engine struct {
+	// Remote: it is another process, which may be elsewhere.
+	Remote bool
 	// Explain puts the engine's errors into plain words.
 	Explain func(error) error
 	// Insert begins a statement that adds rows, without the word INTO. Where the
@@ -194,6 +196,9 @@ func (s *Store) Hold(what string) (release func(), err error) {
 func (s *Store) HoldPublication(what string) (release func(), err error) {
 	return s.engine.Hold(Publication, what)
 }
+
+// Remote reports whether the database is a server's.
+func (s *Store) Remote() bool { return s.engine.Remote }
 
 // Close closes the database.
 func (s *Store) Close() error {

@@ -56,6 +56,7 @@ func Open(ctx context.Context, url string, o Options) (*store.Store, error) {
 	at.lock.Store(&found.lock)
 	claims := &claims{at: at, lock: found.lock}
 	return store.New(db, store.Engine{
+		Remote:       true,
 		Explain:      at.explain,
 		Insert:       "INSERT",
 		Like:         "ILIKE", // in columns of collation C: of ASCII letters
