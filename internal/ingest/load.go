@@ -186,7 +186,7 @@ func (l *loader) find(ctx context.Context, paths []string, keep func(logs.Found)
 		l.bytesTotal.Store(files.Size())
 		l.filesTotal.Store(int64(files.Len()))
 	}
-	leaveRoom(l.room, files.Memory() + l.seen.memory())
+	leaveRoom(l.room, files.Memory()+l.seen.memory())
 	return files, nil
 }
 
