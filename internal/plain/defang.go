@@ -78,10 +78,11 @@ func slashes(s string) int {
 }
 
 // A bare tp counts as ftp: after a character that Escape writes with a final f
-// (\u202f, \xff) it would become one.
+// (\u202f, \xff) it would become one. It does behind a dot, too, which may be
+// in brackets the next time.
 var (
-	webScheme = regexp.MustCompile(`(?i)(?:http|ftp|^tp)s?$`)
-	clickable = regexp.MustCompile(`(?i)http|ftp|^tp`)
+	webScheme = regexp.MustCompile(`(?i)(?:http|ftp|(?:^|\.)tp)s?$`)
+	clickable = regexp.MustCompile(`(?i)http|ftp|(?:^|\.)tp`)
 )
 
 // isWeb reports whether scheme ends in one that is clicked on.

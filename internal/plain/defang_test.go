@@ -48,7 +48,7 @@ var (
 )
 
 func FuzzDefang(f *testing.F) {
-	for _, s := range []string{"http://a.b", "http://http://a.b", `http:\/\/a.b`, "ftp://www.a.b", "a://b.c", "www.a.b", "http:http:/a", "hhttp://a[.]b.[.]", "http://[.", "http://a:ftp:\\b", "\xbftp:/"} {
+	for _, s := range []string{"http://a.b", "http://http://a.b", `http:\/\/a.b`, "ftp://www.a.b", "a://b.c", "www.a.b", "http:http:/a", "hhttp://a[.]b.[.]", "http://[.", "http://a:ftp:\\b", "\xbftp:/", `www.a.tp:\`} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

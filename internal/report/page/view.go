@@ -291,7 +291,9 @@ func (f formatter) cell(k report.Kind, v any) cell {
 		if k == report.Prose {
 			separator = "; "
 		}
-		c.Text = shown(strings.Join(v, separator))
+		if slices.ContainsFunc(v, func(s string) bool { return s != "" }) {
+			c.Text = shown(strings.Join(v, separator))
+		}
 	case time.Time:
 		if !v.IsZero() {
 			c.Text, c.Time = v.In(f.at).Format("2006-01-02 15:04"), v.UTC().Format(time.RFC3339)
