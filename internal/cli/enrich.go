@@ -359,7 +359,8 @@ func (a *app) queueSet(ctx context.Context, state string, hashes []string) error
 	}
 	due := cowrie.NoTime
 	if state == cowrie.LookupWaiting {
-		due = cowrie.FromStd(time.Now())
+		// Now, also by the clock of the service, which counts and may be behind this one.
+		due = cowrie.FromStd(time.Now().AddDate(0, 0, -1))
 	}
 	db, err := a.openToWrite(ctx, false)
 	if err != nil {
