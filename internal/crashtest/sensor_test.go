@@ -246,5 +246,8 @@ func (s *sensor) tar() {
 		s.must(err)
 	}
 	s.must(w.Close())
-	s.must(os.WriteFile(s.archive(), buf.Bytes(), 0o644))
+	// Whoever reads the last one beside this reads it to its end.
+	next := s.archive() + ".new"
+	s.must(os.WriteFile(next, buf.Bytes(), 0o644))
+	s.must(os.Rename(next, s.archive()))
 }
