@@ -45,7 +45,7 @@ bench: build ## Measure midden beside SQLite, psql, jq, DuckDB and sha256sum, an
 	bin/bench $(BIN) .
 
 .PHONY: fuzz
-fuzz: ## Run every fuzz target for FUZZTIME (default 1m)
+fuzz: ## Run every fuzz target for FUZZTIME (default 2m)
 	@scripts/fuzz.sh
 
 .PHONY: sbom

@@ -79,7 +79,7 @@ func (a *app) retain(ctx context.Context, months int, dryRun, vacuum bool) error
 	}
 	defer db.Close()
 	this := cowrie.Month(cowrie.FromStd(time.Now())).Std()
-	before := cowrie.FromStd(this.AddDate(0, -months, 0))
+	before := max(cowrie.FromStd(this.AddDate(0, -months, 0)), cowrie.MinTime)
 	first := before.Std().Format(time.DateOnly)
 	all, err := db.ToDrop(ctx, before)
 	if err == nil && !dryRun && all.Segments > 0 {
