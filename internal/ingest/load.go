@@ -89,11 +89,9 @@ func Load(ctx context.Context, log EventLog, paths []string, o Options) (Summary
 		l.log = log
 	}
 	if o.Remote {
-		listen()
-		l.room = roomRemote
+		defer listen()()
 	}
 	l.pipe = newPipeline(log, l.observe)
-	leaveRoom(l.room, 0)
 	defer leaveRoom(room, 0)
 	err := l.run(ctx, paths)
 	l.release()
@@ -112,7 +110,6 @@ type loader struct {
 	Options
 	log     EventLog
 	pipe    *pipeline
-	room    int64 // for garbage: see leaveRoom
 	summary Summary
 
 	// A load that does not follow forgets a file as soon as it need not be
@@ -132,7 +129,7 @@ type loader struct {
 }
 
 func newLoader(log EventLog, o Options) *loader {
-	return &loader{Options: o, log: log, room: room, unreadable: map[string]problem{},
+	return &loader{Options: o, log: log, unreadable: map[string]problem{},
 		seen: seenFiles{seed: maphash.MakeSeed()}, round: map[string]bool{}, held: map[string]*heldFile{}}
 }
 
@@ -186,7 +183,11 @@ func (l *loader) find(ctx context.Context, paths []string, keep func(logs.Found)
 		l.bytesTotal.Store(files.Size())
 		l.filesTotal.Store(int64(files.Len()))
 	}
-	leaveRoom(l.room, files.Memory()+l.seen.memory())
+	percent := int64(room)
+	if l.Remote {
+		percent = roomRemote
+	}
+	leaveRoom(percent, files.Memory()+l.seen.memory())
 	return files, nil
 }
 
@@ -495,10 +496,12 @@ var cores = runtime.GOMAXPROCS(0)
 // the one that writes.
 func workers() int { return max(1, cores-1) }
 
-// listen has Go run some threads more than there are cores. Where all are busy, who waits
-// for a server learns of its answer only when one has nothing to do, or after 10 ms.
-func listen() {
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(cores + 2)
+// listen has Go run some threads more than there are cores, until it is undone. Where all are busy,
+// who waits for a server learns of its answer only when one has nothing to do, or after 10 ms.
+func listen() (undo func()) {
+	if os.Getenv("GOMAXPROCS") != "" {
+		return func() {}
 	}
+	runtime.GOMAXPROCS(cores + 2)
+	return func() { runtime.GOMAXPROCS(cores) }
 }

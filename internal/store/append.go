@@ -194,14 +194,14 @@ func (a *appending) lookAhead(chunks []*cowrie.Chunk) ([]*lookup, error) {
 			continue
 		}
 		row, err := a.source(c.Source)
-		if err == nil && !row.moved {
-			err = a.openSegment(row)
-		}
 		if err != nil {
 			return nil, err
 		}
-		if c.Gathered == nil || c.Gathered.Events == 0 {
-			continue
+		if row.moved || c.Gathered == nil || c.Gathered.Events == 0 {
+			continue // it adds nothing to a segment
+		}
+		if err := a.openSegment(row); err != nil {
+			return nil, err
 		}
 		a.ids.wanted++
 		if a.s.engine.Month != nil {
@@ -320,7 +320,8 @@ func (a *appending) facts(g *cowrie.Gathered, segment int64, base int) error {
 	}
 	a.verdicts = append(a.verdicts, g.Verdicts...)
 	a.addDays(g)
-	return a.sessionless(g, segment)
+	a.sessionless(g, segment)
+	return nil
 }
 
 func (r *sessionRow) add(session *cowrie.Session) {
@@ -499,11 +500,10 @@ func (a *appending) deadLetter(row *sourceRow, c *cowrie.Chunk, d *cowrie.DeadLe
 
 // sessionless stores the digests of events without a session: nothing else
 // would tell that they are known.
-func (a *appending) sessionless(g *cowrie.Gathered, segment int64) error {
+func (a *appending) sessionless(g *cowrie.Gathered, segment int64) {
 	for _, e := range g.Sessionless {
 		a.later(`INSERT INTO sessionless_events (digest, segment_id) VALUES ($1, $2)`, e.Digest[:], segment)
 	}
-	return nil
 }
 
 // logFile notes what a file holds, so that it need not be opened again.

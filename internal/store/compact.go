@@ -90,9 +90,7 @@ func (a *appending) move(m *cowrie.Moved) error {
 	if err := a.movedSessions(m.Gathered, g, seg, segment); err != nil {
 		return err
 	}
-	if err := a.sessionless(g, segment); err != nil {
-		return err
-	}
+	a.sessionless(g, segment)
 	for i := range g.Sightings {
 		sighting := &g.Sightings[i]
 		key := sightingKey(sighting)

@@ -144,7 +144,7 @@ func (a *appending) ofDays(keys iter.Seq[cowrie.DayKey], query, behind string, f
 	}
 	return a.s.inLists(slices.Collect(maps.Keys(days)), func(dayList string, dayArgs []any) error {
 		return a.s.inLists(slices.Collect(maps.Keys(sensors)), func(sensorList string, sensorArgs []any) error {
-			return a.each(query+`day `+dayList+` AND sensor `+sensorList+``+behind, slices.Concat(dayArgs, sensorArgs), f)
+			return a.each(query+`day `+dayList+` AND sensor `+sensorList+behind, slices.Concat(dayArgs, sensorArgs), f)
 		})
 	})
 }

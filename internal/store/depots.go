@@ -110,9 +110,7 @@ func (s *Store) AddFound(ctx context.Context, d *cowrie.Depot, found []cowrie.Fo
 		if err != nil {
 			return err
 		}
-		if err := a.depotEntries(d, found); err != nil {
-			return err
-		}
+		a.depotEntries(d, found)
 		tally = cowrie.ScanTally{Files: a.tally.Files, Sightings: a.tally.Sightings, Facts: facts}
 		Reached("scan: before commit")
 		return nil
@@ -244,7 +242,7 @@ func (a *appending) contents(found []cowrie.Found) (n int64, err error) {
 }
 
 // depotEntries notes entries, so that they need not be read again.
-func (a *appending) depotEntries(d *cowrie.Depot, found []cowrie.Found) error {
+func (a *appending) depotEntries(d *cowrie.Depot, found []cowrie.Found) {
 	insert := a.insert("depot_entries", "depot_id", "name", "inode", "size", "mod_time", "shasum", "problem")
 	insert.tail = ` ON CONFLICT (depot_id, ` + a.s.engine.Key("name") + `) DO UPDATE SET inode = excluded.inode, size = excluded.size,
 		mod_time = excluded.mod_time, shasum = excluded.shasum, problem = excluded.problem`
@@ -257,7 +255,6 @@ func (a *appending) depotEntries(d *cowrie.Depot, found []cowrie.Found) error {
 			orNull(f.Shasum), orNull(f.Problem))
 	}
 	insert.done()
-	return nil
 }
 
 // Forget forgets entries of a depot that are gone.

@@ -12,12 +12,14 @@ import (
 // flush writes what the batch adds up to. What it has to ask it asks first, as far as it can: then
 // nothing keeps it from reckoning while rows are being stored.
 func (a *appending) flush() error {
-	if _, err := a.publishes(); err != nil {
-		return err
-	}
 	sightings, err := a.knownSightings()
 	if err != nil {
 		return err
+	}
+	if slices.ContainsFunc(a.sightings, func(s sightingRow) bool { return !sightings.has(&s) }) {
+		if _, err := a.publishes(); err != nil {
+			return err
+		}
 	}
 	files, err := a.storedFiles()
 	if err != nil {
@@ -243,9 +245,7 @@ func (a *appending) flushSessions() error {
 	for _, row := range order {
 		s := row.session
 		if row.known {
-			if err := a.updateSession(row); err != nil {
-				return err
-			}
+			a.updateSession(row)
 			continue
 		}
 		a.tally.Sessions++
@@ -274,7 +274,7 @@ func sessionValues(row *sessionRow) []any {
 		s.Uploads, s.FailedTransfers, s.SharedID, orNull(row.segments.String()), row.inSegments}
 }
 
-func (a *appending) updateSession(row *sessionRow) error {
+func (a *appending) updateSession(row *sessionRow) {
 	args := append(sessionValues(row), row.session.ID)
 	a.later(`UPDATE session_summaries SET first_event_at = $1, last_event_at = $2, event_count = $3,
 		command_count = $4, file_downloads = $5, login_attempts = $6, matcher = $7, src_ip = $8, protocol = $9,
@@ -282,7 +282,8 @@ func (a *appending) updateSession(row *sessionRow) error {
 		login_successes = $16, file_uploads = $17, failed_transfers = $18, shared_id = $19, segments = $20,
 		segment_events = $21 WHERE session_id = $22`, args...)
 	if row.derived {
-		return a.replaceCommands(row.session)
+		a.replaceCommands(row.session)
+		return
 	}
 	for _, text := range sortedKeys(row.delta) {
 		c := row.delta[text]
@@ -293,19 +294,17 @@ func (a *appending) updateSession(row *sessionRow) error {
 			last_seen = `+later("command_stats.last_seen", "excluded.last_seen"),
 			row.session.ID, text, c.Occurrences, timeSQL(c.First), timeSQL(c.Last))
 	}
-	return nil
 }
 
 // replaceCommands stores the commands of a session in place of those that are
 // stored.
-func (a *appending) replaceCommands(s *cowrie.Session) error {
+func (a *appending) replaceCommands(s *cowrie.Session) {
 	a.later(`DELETE FROM command_stats WHERE session_id = $1`, s.ID)
 	for _, text := range sortedKeys(s.CommandStats) {
 		c := s.CommandStats[text]
 		a.later(`INSERT INTO command_stats (session_id, command_normalized, occurrences, first_seen, last_seen)
 			VALUES ($1, $2, $3, $4, $5)`, s.ID, text, c.Occurrences, timeSQL(c.First), timeSQL(c.Last))
 	}
-	return nil
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"strings"
-	"sync"
 )
 
 // How a batch runs its statements: at once where it needs the result, and all others later and
@@ -13,9 +12,9 @@ import (
 
 // aside runs what it is given on a goroutine of its own, one after the other.
 type aside struct {
-	jobs    chan job
-	pending sync.WaitGroup
-	err     error // of the first that failed: behind it nothing is run
+	jobs chan job
+	last <-chan struct{} // closed when the last job was run
+	err  error           // of the first that failed: behind it nothing is run
 }
 
 type job struct {
@@ -33,13 +32,12 @@ func (s *aside) run(f func() error) (done <-chan struct{}) {
 					s.err = j.run()
 				}
 				close(j.done)
-				s.pending.Done()
 			}
 		}()
 	}
 	j := job{f, make(chan struct{})}
-	s.pending.Add(1)
 	s.jobs <- j
+	s.last = j.done
 	return j.done
 }
 
@@ -48,14 +46,16 @@ const mostJobs = 2
 
 // wait waits until all that was given has been run.
 func (s *aside) wait() error {
-	s.pending.Wait()
+	if s.last != nil {
+		<-s.last
+	}
 	return s.err
 }
 
 // end ends the goroutine, when it has run what it was given.
 func (s *aside) end() {
 	if s.jobs != nil {
-		s.pending.Wait()
+		<-s.last
 		close(s.jobs)
 	}
 }

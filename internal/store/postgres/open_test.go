@@ -500,29 +500,26 @@ func TestArray(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
+	texts := []any{"", "a", `"`, `\`, `\"{},`, "NULL", "null", " a ", "a\x00b", "\xff\xfe", "é\xe6", "日\n本", "\U0010FF00", "'$1'"}
 	for _, c := range []struct {
-		of     string
-		values []any
+		of           string
+		values, want []any
 	}{
-		{"text[]", []any{"", "a", `"`, `\`, `\"{},`, "NULL", "null", " a ", "a\x00b", "\xff\xfe", "é\xe6", "日\n本", "\U0010FF00", "'$1'"}},
-		{"bytea[]", []any{[]byte{}, []byte("a"), []byte{0, 255, '"', '\\'}}},
-		{"bigint[]", []any{int64(0), int64(-1), int64(math.MaxInt64)}},
-		{"text[]", nil},
+		{"text[]", texts, texts},
+		{"bytea[]", []any{[]byte{}, []byte("a"), []byte{0, 255, '"', '\\'}}, []any{"", "61", "00ff225c"}},
+		{"bigint[]", []any{int64(0), int64(-1), int64(math.MaxInt64)}, []any{"0", "-1", "9223372036854775807"}},
+		{"text[]", nil, nil},
 	} {
-		rows, err := db.Query(`SELECT value FROM unnest($1::`+c.of+`) WITH ORDINALITY AS a(value, place) ORDER BY place`, postgres.Array(c.values))
-		if err != nil {
-			t.Fatal(err)
-		}
 		var got []any
-		for rows.Next() {
-			var v any
-			if err := rows.Scan(&v); err != nil {
-				t.Error(err)
+		for _, row := range storetest.Rows(t, db, `SELECT value, value IS NULL FROM unnest($1::`+c.of+`) WITH ORDINALITY AS a(value, place)
+			ORDER BY place`, postgres.Array(c.values)) {
+			if row[1] != "0" {
+				t.Errorf("%s: NULL behind %q", c.of, got)
 			}
-			got = append(got, v)
+			got = append(got, row[0])
 		}
-		if diff := cmp.Diff(c.values, got); diff != "" || rows.Err() != nil {
-			t.Errorf("%s: %s, %v", c.of, diff, rows.Err())
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s: %s", c.of, diff)
 		}
 	}
 }
